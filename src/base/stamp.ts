@@ -1,0 +1,66 @@
+/**
+ * Stamps order all deltas of a namespace; of two deltas of one key the newer stamp wins.
+ *
+ * A stamp is (time, writer, sub). `time` is a hybrid logical clock in one safe integer: 1/1024 ms since 1970,
+ * at least the clock's reading and always above every stamp seen before (Kulkarni et al., "Logical Physical
+ * Clocks", 2014). `writer` is the 16 character id of the handle that wrote it; `sub` counts successors of
+ * one stamp, for read-modify-writes.
+ */
+import { assert, PeatError } from './errors.ts';
+import type { System } from './system.ts';
+
+export interface Stamp {
+  /** Units of 1/1024 ms since 1970; a safe integer until the year 2248. */
+  readonly time: number;
+  /** 16 characters of base32hex: 80 random bits of a writer. */
+  readonly writer: string;
+  readonly sub: number;
+}
+
+export const TICKS_PER_MS = 1024;
+/** A clock further than this from the medium's can't open a store for writing. */
+export const CLOCK_SKEW_MAX_MS: number = 5 * 60_000;
+
+export function compareStamps(a: Stamp, b: Stamp): number {
+  if (a.time !== b.time) return a.time < b.time ? -1 : 1;
+  if (a.writer !== b.writer) return a.writer < b.writer ? -1 : 1;
+  return a.sub - b.sub;
+}
+
+/** The newer of two stamps, where either may be missing. */
+export function maxStamp(a: Stamp | undefined, b: Stamp | undefined): Stamp | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  return compareStamps(a, b) >= 0 ? a : b;
+}
+
+/** Issues the times of one writer's stamps. Rule A5: above every stamp that the writer has seen. */
+export class StampClock {
+  #last = 0;
+  readonly #system: System;
+  /** What to add to the wall clock to get the medium's, measured when the store was opened. */
+  readonly #offsetMs: number;
+
+  constructor(system: System, offsetMs = 0) {
+    if (Math.abs(offsetMs) > CLOCK_SKEW_MAX_MS) {
+      throw new PeatError('CLOCK_SKEW', `this machine's clock is ${Math.round(offsetMs / 1000)} s off the store's; 300 s are allowed`);
+    }
+    this.#system = system;
+    this.#offsetMs = offsetMs;
+  }
+
+  /** The next stamp must be above `time`, too. */
+  observe(time: number): void {
+    if (time > this.#last) this.#last = time;
+  }
+
+  next(): number {
+    const now = Math.floor((this.#system.wallNowMs() + this.#offsetMs) * TICKS_PER_MS);
+    this.#last = Math.max(now, this.#last + 1);
+    assert(Number.isSafeInteger(this.#last), 'a stamp is a safe integer');
+    return this.#last;
+  }
+}
+
+export function stampTimeToMs(time: number): number {
+  return Math.floor(time / TICKS_PER_MS);
+}

@@ -1,0 +1,55 @@
+/**
+ * The seam to the machine: clocks, timers, randomness and what identifies a process. Everything else in the
+ * engine receives a `System`, so that a test can run a cluster on a virtual clock from one seed.
+ */
+import { randomFillSync } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
+
+export interface System {
+  /** Wall clock, milliseconds since 1970; may jump. */
+  wallNowMs(): number;
+  /** Milliseconds from any origin; never goes back. */
+  monotonicNowMs(): number;
+  /** Resolves after `ms`; rejects with the signal's reason if aborted. Does not keep the process alive if `background`. */
+  sleep(ms: number, options?: { signal?: AbortSignal | undefined; background?: boolean }): Promise<void>;
+  /** Blocks the thread. */
+  sleepSync(ms: number): void;
+  randomBytes(count: number): Uint8Array;
+}
+
+const sleepCell = new Int32Array(new SharedArrayBuffer(4));
+
+export const nodeSystem: System = {
+  wallNowMs: () => Date.now(),
+  monotonicNowMs: () => performance.now(),
+  sleep: async (ms, options = {}) => {
+    await delay(ms, undefined, {
+      ref: options.background !== true,
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
+  },
+  sleepSync: (ms) => {
+    Atomics.wait(sleepCell, 0, 0, ms);
+  },
+  randomBytes: (count) => randomFillSync(Buffer.allocUnsafe(count)),
+};
+
+const BASE32_HEX = '0123456789abcdefghijklmnopqrstuv';
+
+/** Random text that sorts as its bits do: 5 bits a character, lower case. */
+export function randomId(system: System, characters: number): string {
+  const bytes = system.randomBytes(characters);
+  let id = '';
+  for (const byte of bytes) id += BASE32_HEX[byte & 31];
+  return id;
+}
+
+/** A writer's id: 80 bits. */
+export function newWriterId(system: System): string {
+  return randomId(system, 16);
+}
+
+/** Tells one attempt to create an object from another's: 100 bits. */
+export function newNonce(system: System): string {
+  return randomId(system, 20);
+}

@@ -1,0 +1,112 @@
+/**
+ * Names of everything in a store. The only place where names are put together or taken apart, and where
+ * what a user calls a namespace or a lock is checked before it becomes part of one.
+ */
+import { show } from '../base/key.ts';
+
+export const STORE_FILE = 'peat.json';
+export const TMP_PREFIX = 'tmp/';
+export const NAMESPACES_PREFIX = 'ns/';
+
+const NAMESPACE_NAME = /^[a-z0-9][a-z0-9._-]{0,127}$/;
+
+/** @throws TypeError if it is not a string. @throws RangeError if it is not a valid name. */
+export function checkNamespaceName(name: unknown): string {
+  if (typeof name !== 'string') throw new TypeError(`a namespace name must be a string, got ${show(name)}`);
+  if (!NAMESPACE_NAME.test(name)) throw new RangeError(`a namespace name must match [a-z0-9][a-z0-9._-]{0,127}, got ${show(name)}`);
+  return name;
+}
+
+export function padNumber(n: number): string {
+  return String(n).padStart(20, '0');
+}
+
+const NUMBER = /^\d{20}$/;
+
+function parseNumber(text: string): number | undefined {
+  if (!NUMBER.test(text)) return undefined;
+  const n = Number(text);
+  return Number.isSafeInteger(n) ? n : undefined;
+}
+
+/** The prefixes of one namespace. */
+export interface NamespaceLayout {
+  readonly namespace: string;
+  readonly root: string;
+  readonly log: string;
+  readonly shard: string;
+}
+
+export function namespaceLayout(namespace: string): NamespaceLayout {
+  const base = `${NAMESPACES_PREFIX}${namespace}/`;
+  return { namespace, root: `${base}root/`, log: `${base}log/`, shard: `${base}shard/` };
+}
+
+export function rootName(layout: NamespaceLayout, n: number): string {
+  return layout.root + padNumber(n);
+}
+
+/** The number of a root from its whole name; undefined if it is no root's name. */
+export function parseRootName(layout: NamespaceLayout, name: string): number | undefined {
+  return name.startsWith(layout.root) ? parseNumber(name.slice(layout.root.length)) : undefined;
+}
+
+/** A segment: `<R:020>-<writer>-<n>`, R being the newest root that its writer had seen. */
+export interface SegmentId {
+  readonly root: number;
+  readonly writer: string;
+  readonly sequence: number;
+}
+
+const SEGMENT = /^(\d{20})-([0-9a-v]{16})-(\d{1,9})$/;
+
+export function segmentIdText(id: SegmentId): string {
+  return `${padNumber(id.root)}-${id.writer}-${id.sequence}`;
+}
+
+export function parseSegmentId(text: string): SegmentId | undefined {
+  const match = SEGMENT.exec(text);
+  if (match === null) return undefined;
+  const root = parseNumber(match[1] as string);
+  if (root === undefined) return undefined;
+  return { root, writer: match[2] as string, sequence: Number(match[3]) };
+}
+
+/** Object k of a segment on a medium without append: `<segment>/<k:08>`. */
+export function segmentPartName(segmentName: string, part: number): string {
+  return `${segmentName}/${String(part).padStart(8, '0')}`;
+}
+
+/** A file of tables: `<N:020>-<pass>-<i>`, N being the root it was made for. */
+export interface TableFileId {
+  readonly root: number;
+  readonly pass: string;
+  readonly index: number;
+}
+
+const TABLE_FILE = /^(\d{20})-([0-9a-v]{20})-(\d{1,9})$/;
+
+export function tableFileText(id: TableFileId): string {
+  return `${padNumber(id.root)}-${id.pass}-${id.index}`;
+}
+
+export function parseTableFile(text: string): TableFileId | undefined {
+  const match = TABLE_FILE.exec(text);
+  if (match === null) return undefined;
+  const root = parseNumber(match[1] as string);
+  if (root === undefined) return undefined;
+  return { root, pass: match[2] as string, index: Number(match[3]) };
+}
+
+/** What a lock guards; the kinds keep their names apart. */
+export type LockKind = 'user' | 'compactor' | 'stripe';
+
+/** Lock names are a user's text: everything but letters, digits, "_" and "-" is written %XX, byte by byte. */
+export function lockPrefix(kind: LockKind, name: string): string {
+  let encoded = '';
+  for (const byte of Buffer.from(name, 'utf8')) {
+    const character = String.fromCharCode(byte);
+    encoded += /[A-Za-z0-9_-]/.test(character) ? character : `%${byte.toString(16).padStart(2, '0')}`;
+  }
+  return `lock/${kind}/${encoded}/`;
+}

@@ -1,0 +1,98 @@
+/**
+ * The seam to the world's storage. A medium holds named, immutable objects; on some, one kind of object can
+ * also grow: the append-only file of a single writer. Everything that Peat promises rests on these calls.
+ *
+ * Names are relative paths of ASCII segments, `ns/runs/root/00000000000000000001`, made by `format/layout.ts`
+ * and checked there: a medium never sees a name that a user made up.
+ *
+ * What every implementation must give, and `test/contract/medium` checks:
+ * 1. `putIfAbsent`: the object appears whole and durable, or not at all; of many racers exactly one wins. A call that is
+ *    answered late, or executed twice by the transport, still reports `true` to the one whose bytes are there:
+ *    bytes of different callers differ (each carries a nonce), so the medium decides by reading back.
+ * 2. `list` and `get` reflect every call, of any process, that completed before they began.
+ * 3. A failure is thrown, never reported as "absent".
+ */
+
+/** What a listing knows of an object. `size` and `modifiedMs` are there if `stats` was asked for. */
+export interface ListedObject {
+  readonly name: string;
+  readonly size?: number;
+  /** By the medium's own clock, milliseconds since 1970. */
+  readonly modifiedMs?: number;
+}
+
+export interface ListOptions {
+  /** Only names after this one. */
+  readonly after?: string;
+  readonly stats?: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ByteRange {
+  readonly offset: number;
+  /** Fewer bytes come back where the object ends earlier. */
+  readonly length: number;
+}
+
+export interface PutOptions {
+  /** False for objects that may vanish in a power cut (lock files, rule C). Default true. */
+  readonly durable?: boolean;
+}
+
+/**
+ * An append-only file with one writer. Bytes are readable by others as soon as `write` returns, and survive a
+ * power cut once a `sync` that began after it has returned. After an error from either call the file must not
+ * be used again (rule A15).
+ */
+export interface AppendFile {
+  /** Appends at the end. Blocks for a copy to the page cache, not for the disk. */
+  write(bytes: Uint8Array): void;
+  /** Makes everything written so far durable, and at the first call also the file's name. */
+  sync(): Promise<void>;
+  syncBlocking(): void;
+  /** Gives back what was allocated ahead, and closes. Idempotent. */
+  close(): void;
+}
+
+/** Tells that nothing changed since it was taken; see `Medium.watermark`. */
+export type Watermark = string;
+
+export interface Medium {
+  /** For messages: `file system /data/index (ext4)`. */
+  readonly description: string;
+  /** True if `openAppend` works; otherwise each group of frames is an object of its own. */
+  readonly canAppend: boolean;
+  /** True if calls cross a network: then the medium's own time is consulted too. */
+  readonly isRemote: boolean;
+  /** Calls that return without waiting for a promise, where the medium is fast enough for that (local files, memory). */
+  readonly blocking: BlockingMedium | undefined;
+
+  /** Creates the object if no object has this name. True if its bytes are now these. */
+  putIfAbsent(name: string, bytes: Uint8Array, options?: PutOptions): Promise<boolean>;
+  /** The bytes of an object, or of a part of it; undefined if there is no such object. The buffer is the caller's. */
+  get(name: string, range?: ByteRange): Promise<Buffer | undefined>;
+  /** All objects whose name starts with `prefix` (which ends in "/"), at any depth, in byte order of their names. */
+  list(prefix: string, options?: ListOptions): Promise<ListedObject[]>;
+  /** Deletes objects; one that is not there is no error. */
+  delete(names: readonly string[]): Promise<void>;
+  /** Creates an append-only file. @throws PeatError `STORAGE` with cause EEXIST if the name is taken. */
+  openAppend(name: string): Promise<AppendFile>;
+  /** Makes the names under `prefix` durable that other processes created (rule A15). */
+  syncNames(prefix: string): Promise<void>;
+  /** The medium's clock, milliseconds since 1970, for comparison with this machine's; undefined if it can't be told without writing. */
+  nowMs(): Promise<number | undefined>;
+  close(): Promise<void>;
+}
+
+/** The same calls, blocking. */
+export interface BlockingMedium {
+  putIfAbsent(name: string, bytes: Uint8Array, options?: PutOptions): boolean;
+  get(name: string, range?: ByteRange): Buffer | undefined;
+  list(prefix: string, options?: ListOptions): ListedObject[];
+  openAppend(name: string): AppendFile;
+  /**
+   * A value that differs from an earlier one if an object directly under `prefix` was created or deleted since;
+   * undefined if that can't be told cheaply, for example because the last change is as young as the clock's tick.
+   */
+  watermark(prefix: string): Watermark | undefined;
+}
