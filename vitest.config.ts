@@ -6,6 +6,7 @@ const project = (name: string, testTimeout: number) => ({
 
 export default defineConfig({
   test: {
+    reporters: ['default', './.ci/tally.ts'],
     projects: [
       project('unit', 20_000),
       project('contract', 60_000),

@@ -15,6 +15,8 @@ export interface System {
   /** Blocks the thread. */
   sleepSync(ms: number): void;
   randomBytes(count: number): Uint8Array;
+  /** Lets timers and I/O of the process run; resolves right after. */
+  turn(): Promise<void>;
 }
 
 const sleepCell = new Int32Array(new SharedArrayBuffer(4));
@@ -32,6 +34,7 @@ export const nodeSystem: System = {
     Atomics.wait(sleepCell, 0, 0, ms);
   },
   randomBytes: (count) => randomFillSync(Buffer.allocUnsafe(count)),
+  turn: () => new Promise((resolve) => setImmediate(resolve)),
 };
 
 const BASE32_HEX = '0123456789abcdefghijklmnopqrstuv';

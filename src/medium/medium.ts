@@ -43,14 +43,17 @@ export interface PutOptions {
  * An append-only file with one writer. Bytes are readable by others as soon as `write` returns, and survive a
  * power cut once a `sync` that began after it has returned. After an error from either call the file must not
  * be used again (rule A15).
+ *
+ * Until it is closed, and for ever if its writer dies, zeros may follow the written bytes (blocks allocated ahead): none, or at least
+ * eight. So its size says nothing, and a reader that looks while a `write` runs may see a frame's first part followed by zeros.
  */
 export interface AppendFile {
-  /** Appends at the end. Blocks for a copy to the page cache, not for the disk. */
+  /** Appends at the end, also while a `sync` is under way. Blocks for a copy to the page cache, not for the disk. */
   write(bytes: Uint8Array): void;
   /** Makes everything written so far durable, and at the first call also the file's name. */
   sync(): Promise<void>;
   syncBlocking(): void;
-  /** Gives back what was allocated ahead, and closes. Idempotent. */
+  /** Gives back what was allocated ahead, and closes; a `sync` that is under way still ends well. Idempotent. */
   close(): void;
 }
 
@@ -64,15 +67,23 @@ export interface Medium {
   readonly canAppend: boolean;
   /** True if calls cross a network: then the medium's own time is consulted too. */
   readonly isRemote: boolean;
+  /** The directory that the medium is, if events of the local file system tell of its changes; see `waker.ts`. */
+  readonly localDirectory: string | undefined;
   /** Calls that return without waiting for a promise, where the medium is fast enough for that (local files, memory). */
   readonly blocking: BlockingMedium | undefined;
 
-  /** Creates the object if no object has this name. True if its bytes are now these. */
+  /**
+   * Creates the object if no object has this name. True if its bytes are now these.
+   *
+   * @throws PeatError `OUTCOME_UNKNOWN` if it may be there, durable or not; any other code says that nothing was created.
+   */
   putIfAbsent(name: string, bytes: Uint8Array, options?: PutOptions): Promise<boolean>;
   /** The bytes of an object, or of a part of it; undefined if there is no such object. The buffer is the caller's. */
   get(name: string, range?: ByteRange): Promise<Buffer | undefined>;
   /** All objects whose name starts with `prefix` (which ends in "/"), at any depth, in byte order of their names. */
   list(prefix: string, options?: ListOptions): Promise<ListedObject[]>;
+  /** The names of the folders directly under `prefix`, without it, in order. */
+  listFolders(prefix: string): Promise<string[]>;
   /** Deletes objects; one that is not there is no error. */
   delete(names: readonly string[]): Promise<void>;
   /** Creates an append-only file. @throws PeatError `STORAGE` with cause EEXIST if the name is taken. */
@@ -91,8 +102,9 @@ export interface BlockingMedium {
   list(prefix: string, options?: ListOptions): ListedObject[];
   openAppend(name: string): AppendFile;
   /**
-   * A value that differs from an earlier one if an object directly under `prefix` was created or deleted since;
-   * undefined if that can't be told cheaply, for example because the last change is as young as the clock's tick.
+   * A value that differs from an earlier one if an object directly under `prefix` was created or deleted since
+   * (one deeper, as an object of a segment, need not show): taken before a listing, it tells later whether that still holds.
+   * Undefined if that can't be told cheaply, for example because the last change is as young as the clock's tick.
    */
   watermark(prefix: string): Watermark | undefined;
 }

@@ -1,0 +1,58 @@
+/** Compaction of a namespace until nothing is left to do, or for a bounded number of passes. */
+import { compactOnce, type PassContext, type PassResult } from './pass.ts';
+
+export interface CompactNamespaceOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Default: as many as there is something to do. */
+  readonly passesMax?: number;
+  /** Bytes of the log that a pass takes in at most. Default 32 MiB. */
+  readonly bytesMax?: number;
+  readonly onPass?: (result: PassResult) => void;
+}
+
+/** What a compaction did, all passes together. */
+export interface CompactionSummary {
+  readonly namespace: string;
+  readonly passes: number;
+  readonly framesIn: number;
+  readonly entriesIn: number;
+  readonly logBytesIn: number;
+  readonly tableBytesOut: number;
+  readonly rootBytes: number;
+  readonly root: number | undefined;
+  /** The tail was not exhausted. */
+  readonly more: boolean;
+  readonly warnings: readonly string[];
+}
+
+/** Lost races are repeated a few times only: whoever won has done the work. */
+const LOST_MAX = 5;
+
+export async function compactUntilDone(context: PassContext, options: CompactNamespaceOptions = {}): Promise<CompactionSummary> {
+  const sum = { passes: 0, framesIn: 0, entriesIn: 0, logBytesIn: 0, tableBytesOut: 0, rootBytes: 0 };
+  const warnings: string[] = [];
+  let root: number | undefined;
+  let lost = 0;
+  for (;;) {
+    options.signal?.throwIfAborted();
+    const result = await compactOnce(context, {
+      signal: options.signal,
+      ...(options.bytesMax === undefined ? {} : { bytesMax: options.bytesMax }),
+    });
+    options.onPass?.(result);
+    for (const warning of result.warnings) if (!warnings.includes(warning)) warnings.push(warning);
+    if (result.outcome === 'committed') {
+      sum.passes++;
+      sum.framesIn += result.framesIn;
+      sum.entriesIn += result.entriesIn;
+      sum.logBytesIn += result.logBytesIn;
+      sum.tableBytesOut += result.tableBytesOut;
+      sum.rootBytes += result.rootBytes;
+    }
+    root = result.root ?? root;
+    if (result.outcome === 'lost' && ++lost <= LOST_MAX) continue;
+    if (!result.more || sum.passes >= (options.passesMax ?? Number.POSITIVE_INFINITY) || lost > LOST_MAX) {
+      return { namespace: context.layout.namespace, ...sum, root, more: result.more, warnings };
+    }
+  }
+}

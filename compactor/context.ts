@@ -1,0 +1,59 @@
+/** What a compaction pass is given, and what it reports. */
+import type { System } from '../src/base/system.ts';
+import type { NamespaceLayout } from '../src/format/layout.ts';
+import type { Root } from '../src/format/root.ts';
+import type { StoreConstants } from '../src/format/store-file.ts';
+import type { RootBase } from '../src/manifest/commit-root.ts';
+import type { Medium } from '../src/medium/medium.ts';
+
+export interface PassContext {
+  readonly medium: Medium;
+  readonly system: System;
+  readonly layout: NamespaceLayout;
+  readonly constants: StoreConstants;
+  /** Told of what people should know: damage, failed deletions. */
+  readonly log: (message: string) => void;
+}
+
+export interface PassOptions {
+  /** Bytes of frames that one pass takes in; bounds its memory. Default 32 MiB. */
+  readonly bytesMax?: number;
+  /** Stops the pass at its next wait; nothing is committed then, unless the root was already being put. */
+  readonly signal?: AbortSignal | undefined;
+  /** `base` of the pass before: spares reading the newest root where it still is the newest. */
+  readonly known?: RootBase | undefined;
+  /** False: start no drain and publish no housekeeping roots, as a writer that only shortens the tail. A drain under way is finished all the same. Default true. */
+  readonly upkeep?: boolean;
+}
+
+/** `lost`: another compactor was faster, or the outcome of the commit is not known. Start over. */
+export type PassOutcome = 'committed' | 'nothing' | 'lost';
+
+export interface PassResult {
+  readonly outcome: PassOutcome;
+  /** The newest root, as far as this pass knows: its own if it committed one. */
+  readonly root: Root;
+  /** To be handed to the next pass; undefined after a lost one. */
+  readonly base: RootBase | undefined;
+  readonly framesIn: number;
+  readonly entriesIn: number;
+  readonly logBytesIn: number;
+  readonly tableBytesOut: number;
+  readonly rootBytes: number;
+  readonly shardsTouched: number;
+  readonly durationMs: number;
+  /** The tail was not exhausted: another pass has work at once. */
+  readonly more: boolean;
+  /** A drain waits to be finished: a compactor does so before it stops. */
+  readonly draining: boolean;
+  /** The horizon that this pass published, if it moved. */
+  readonly horizonMovedTo: number | undefined;
+  readonly deleted: CleanupReport;
+  readonly warnings: readonly string[];
+}
+
+export interface CleanupReport {
+  readonly segments: number;
+  readonly tableFiles: number;
+  readonly roots: number;
+}

@@ -1,0 +1,37 @@
+/**
+ * Who compacts a namespace: the holder of the ticket lock `compactor/<namespace>`. The election saves work; correctness does not rest on it, since
+ * a root is won by `putIfAbsent`.
+ */
+import { isPeatError } from '../src/base/errors.ts';
+import type { System } from '../src/base/system.ts';
+import { lockPrefix, type NamespaceLayout } from '../src/format/layout.ts';
+import { nodeProcessFacts, type ProcessFacts } from '../src/lock/process-facts.ts';
+import { type LockHandle, TicketLock } from '../src/lock/ticket-lock.ts';
+import type { Medium } from '../src/medium/medium.ts';
+
+/** A compactor on another host that shows no sign of life for so long is replaced. */
+export const COMPACTOR_LEASE_MS = 10_000;
+
+let processFacts: ProcessFacts | undefined;
+
+export function compactorLock(context: { medium: Medium; system: System; layout: NamespaceLayout; facts?: ProcessFacts }): TicketLock {
+  processFacts ??= nodeProcessFacts();
+  const { medium, system, layout } = context;
+  return new TicketLock({
+    medium,
+    system,
+    facts: context.facts ?? processFacts,
+    prefix: lockPrefix('compactor', layout.namespace),
+    name: `compactor of ${layout.namespace}`,
+  });
+}
+
+/** Becomes the compactor if nobody alive is, or waits to be; undefined otherwise. */
+export async function tryElection(lock: TicketLock): Promise<LockHandle | undefined> {
+  try {
+    return await lock.acquire({ leaseMs: COMPACTOR_LEASE_MS, tryOnly: true, purpose: 'compaction' });
+  } catch (error) {
+    if (isPeatError(error, 'LOCK_TIMEOUT')) return undefined;
+    throw error;
+  }
+}

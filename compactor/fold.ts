@@ -1,0 +1,212 @@
+/**
+ * Reads the tail of the log that no root has absorbed, and keeps the newest entry of each key.
+ *
+ * What always holds: a segment's frames are taken in order and without gaps, from where the root's `absorbed` ends, so
+ * that one offset says what was taken; a seal counts only when all before it was (rule A7). Segments below the horizon
+ * are not read: what they hold beyond `absorbed` is dead. Which frames are taken together makes no difference, since the
+ * newest stamp wins; so a pass may stop anywhere, and the next goes on there.
+ *
+ * A damaged segment is taken in up to the damage and reported; it stops no other. It does stop the horizon.
+ */
+import { isPeatError, type PeatError } from '../src/base/errors.ts';
+import type { Key } from '../src/base/key.ts';
+import { compareStamps, maxStamp, type Stamp } from '../src/base/stamp.ts';
+import type { Entry } from '../src/format/entry.ts';
+import type { Absorbed, Root } from '../src/format/root.ts';
+import type { ListedSegment, LogListing } from '../src/log/log-listing.ts';
+import { type ReadFrame, SegmentReader } from '../src/log/segment-reader.ts';
+import { runAsync } from '../src/medium/steps.ts';
+import type { PassContext } from './context.ts';
+import type { Pacer } from './pace.ts';
+import { sortEntries } from './sort-entries.ts';
+
+/** Bytes that are asked of a segment at once. */
+const READ_BYTES: number = 2 * 1024 * 1024;
+/** Where frames are tiny, their number bounds a pass's memory, not their bytes. */
+const DELTAS_MAX = 400_000;
+
+export interface Fold {
+  /** The newest entry of each key, in the order of the keys; those that a tombstone's rules apply to carry the root that absorbs them. */
+  readonly entries: readonly Entry[];
+  /** What the next root's `absorbed` says, entries that may be forgotten included. */
+  readonly absorbed: ReadonlyMap<string, Absorbed>;
+  /** Whether `absorbed` differs from the base's. */
+  readonly hasNews: boolean;
+  readonly frames: number;
+  readonly deltas: number;
+  readonly bytes: number;
+  /** Newest stamp absorbed, by this root or an earlier one. */
+  readonly maxStamp: Stamp | undefined;
+  /** The bound was reached before the tail's end. */
+  readonly more: boolean;
+  /** Lowest R of a segment of which something may have been left; undefined if all was read to its end. */
+  readonly incompleteFrom: number | undefined;
+  readonly warnings: readonly string[];
+}
+
+export interface FoldOptions {
+  readonly bytesMax: number;
+  readonly pacer: Pacer;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Undefined if a segment vanished that the listing showed: then a newer root has absorbed it. */
+export async function foldTail(
+  context: PassContext,
+  tail: { root: Root; segments: LogListing },
+  options: FoldOptions,
+): Promise<Fold | undefined> {
+  const folding = new Folding(context, tail.root, options);
+  for (const segment of tail.segments.values()) {
+    if (!folding.wants(segment)) continue;
+    if (folding.isFull) folding.leave(segment);
+    else if (!(await folding.read(segment))) return undefined;
+  }
+  return await folding.finish();
+}
+
+class Folding {
+  readonly #context: PassContext;
+  readonly #root: Root;
+  readonly #options: FoldOptions;
+  readonly #newest = new Map<Key, Entry>();
+  readonly #absorbed: Map<string, Absorbed>;
+  readonly #warnings: string[] = [];
+  #hasNews = false;
+  #frames = 0;
+  #deltas = 0;
+  #bytes = 0;
+  #maxStamp: Stamp | undefined;
+  #more = false;
+  #incompleteFrom: number | undefined;
+
+  constructor(context: PassContext, root: Root, options: FoldOptions) {
+    this.#context = context;
+    this.#root = root;
+    this.#options = options;
+    this.#absorbed = new Map(root.absorbed);
+    this.#maxStamp = root.maxStamp;
+  }
+
+  get isFull(): boolean {
+    return this.#bytes >= this.#options.bytesMax || this.#deltas >= DELTAS_MAX;
+  }
+
+  /** False where nothing new can be. */
+  wants(segment: ListedSegment): boolean {
+    const absorbed = this.#root.absorbed.get(segment.text);
+    if (segment.id.root < this.#root.horizon || absorbed?.sealed === true) return false;
+    if (absorbed === undefined) return true;
+    if (segment.parts !== undefined) return (segment.parts.at(-1) ?? -1) >= absorbed.offset;
+    return segment.size === 0 || segment.size > absorbed.offset;
+  }
+
+  /** Notes a segment that is not read to its end in this pass. */
+  leave(segment: ListedSegment): void {
+    this.#more = true;
+    this.#markIncomplete(segment);
+  }
+
+  #markIncomplete({ id }: ListedSegment): void {
+    this.#incompleteFrom = Math.min(this.#incompleteFrom ?? id.root, id.root);
+  }
+
+  /** Takes in what is new; false if the segment has vanished. */
+  async read(segment: ListedSegment): Promise<boolean> {
+    const reader = this.#open(segment, this.#root.absorbed.get(segment.text)?.offset ?? 0);
+    for (;;) {
+      const start = reader.offset;
+      let frames: ReadFrame[] | undefined;
+      try {
+        frames = await this.#readSome(reader, segment);
+      } catch (error) {
+        if (!isPeatError(error, 'CORRUPT')) throw error;
+        await this.#takeUpToDamage(segment, start, error);
+        return true;
+      }
+      if (frames === undefined) return false;
+      this.#take(frames);
+      if (reader.gaps > 0) this.#warnings.push(`${segment.text}: ${reader.gaps} objects are missing before later ones`);
+      if (frames.length > 0 || reader.sealed) this.#cover(segment, { offset: reader.offset, sealed: reader.sealed });
+      if (bytesOf(frames) < READ_BYTES) return true;
+      if (this.isFull) {
+        this.leave(segment);
+        return true;
+      }
+      await this.#options.pacer.rest();
+    }
+  }
+
+  #open(segment: ListedSegment, offset: number, onDamage?: () => void): SegmentReader {
+    const framed = segment.parts !== undefined;
+    return new SegmentReader(this.#context.layout, segment.text, { offset, framed, ...(onDamage === undefined ? {} : { onDamage }) });
+  }
+
+  #readSome(reader: SegmentReader, { parts }: ListedSegment): Promise<ReadFrame[] | undefined> {
+    return runAsync(reader.read({ bytesMax: READ_BYTES, parts }), { ...this.#context, signal: this.#options.signal });
+  }
+
+  /** Reads once more from `start`, passing over the damage, to keep the frames before it. */
+  async #takeUpToDamage(segment: ListedSegment, start: number, damage: PeatError): Promise<void> {
+    this.#warnings.push(damage.message);
+    this.#markIncomplete(segment);
+    // In a folder of objects, the damaged one counts as a whole.
+    const limit = segment.parts === undefined ? (damage.offset ?? start) : Number(damage.file?.split('/').at(-1));
+    let frames: ReadFrame[] | undefined;
+    try {
+      frames = await this.#readSome(this.#open(segment, start, () => {}), segment);
+    } catch (error) {
+      if (!isPeatError(error, 'CORRUPT')) throw error;
+    }
+    const good = (frames ?? []).filter(({ end }) => end <= limit);
+    this.#take(good);
+    const last = good.at(-1);
+    if (last !== undefined) this.#cover(segment, { offset: last.end, sealed: false });
+  }
+
+  #cover({ text }: ListedSegment, absorbed: Absorbed): void {
+    const before = this.#absorbed.get(text);
+    if (before !== undefined && before.offset >= absorbed.offset && before.sealed === absorbed.sealed) return;
+    this.#absorbed.set(text, absorbed);
+    this.#hasNews = true;
+  }
+
+  #take(frames: readonly ReadFrame[]): void {
+    const newest = this.#newest;
+    for (const { stamp, bytes, entries } of frames) {
+      this.#frames++;
+      this.#bytes += bytes;
+      this.#deltas += entries.length;
+      this.#maxStamp = maxStamp(this.#maxStamp, stamp);
+      for (const entry of entries) {
+        const other = newest.get(entry.key);
+        if (other === undefined || compareStamps(entry.stamp, other.stamp) > 0) newest.set(entry.key, entry);
+      }
+    }
+  }
+
+  async finish(): Promise<Fold> {
+    const absorbedAt = this.#root.number + 1;
+    const entries: Entry[] = [];
+    for (const entry of this.#newest.values()) {
+      entries.push(entry.value === undefined || entry.expiresAtMs !== 0 ? { ...entry, absorbedAt } : entry);
+    }
+    this.#newest.clear();
+    return {
+      entries: await sortEntries(entries, this.#options.pacer),
+      absorbed: this.#absorbed,
+      hasNews: this.#hasNews,
+      frames: this.#frames,
+      deltas: this.#deltas,
+      bytes: this.#bytes,
+      maxStamp: this.#maxStamp,
+      more: this.#more,
+      incompleteFrom: this.#incompleteFrom,
+      warnings: this.#warnings,
+    };
+  }
+}
+
+function bytesOf(frames: readonly ReadFrame[]): number {
+  return frames.reduce((sum, { bytes }) => sum + bytes, 0);
+}

@@ -1,0 +1,85 @@
+/**
+ * Where a command writes: data to stdout, everything else to stderr. A reader that went away (EPIPE: `peat list | head`) ends
+ * the process quietly. A progress line is shown only on a terminal.
+ */
+import { writeSync } from 'node:fs';
+
+const BUFFER_BYTES = 64 * 1024;
+
+export class Output {
+  readonly json: boolean;
+  #pending: string[] = [];
+  #pendingLength = 0;
+  #progressShown = false;
+  #progressAtMs = 0;
+
+  constructor(options: { json: boolean }) {
+    this.json = options.json;
+  }
+
+  /** A line of data. Buffered; waits where stdout is a slow pipe. */
+  async line(text: string): Promise<void> {
+    this.#pending.push(text, '\n');
+    this.#pendingLength += text.length + 1;
+    if (this.#pendingLength >= BUFFER_BYTES) await this.flush();
+  }
+
+  /** A line of data as JSON. */
+  async jsonLine(value: unknown): Promise<void> {
+    await this.line(JSON.stringify(value, jsonValue));
+  }
+
+  async flush(): Promise<void> {
+    if (this.#pending.length === 0) return;
+    const text = this.#pending.join('');
+    this.#pending = [];
+    this.#pendingLength = 0;
+    await new Promise<void>((resolve, reject) => process.stdout.write(text, (error) => (error == null ? resolve() : reject(error))));
+  }
+
+  /** A message for people. */
+  message(text: string): void {
+    this.#clearProgress();
+    writeStderr(`${text}\n`);
+  }
+
+  /** Replaces the progress line, a few times a second, on a terminal only. */
+  progress(text: () => string): void {
+    if (this.json || process.stderr.isTTY !== true) return;
+    const nowMs = performance.now();
+    if (this.#progressShown && nowMs - this.#progressAtMs < 100) return;
+    this.#progressAtMs = nowMs;
+    this.#progressShown = true;
+    const columns = process.stderr.columns ?? 80;
+    writeStderr(`\r\x1b[K${text().slice(0, columns - 1)}`);
+  }
+
+  #clearProgress(): void {
+    if (!this.#progressShown) return;
+    this.#progressShown = false;
+    writeStderr('\r\x1b[K');
+  }
+
+  async close(): Promise<void> {
+    this.#clearProgress();
+    await this.flush();
+  }
+}
+
+function writeStderr(text: string): void {
+  try {
+    writeSync(2, text);
+  } catch {
+    // Nobody reads the messages; that is no reason to fail.
+  }
+}
+
+/** JSON for what MessagePack holds beyond it: bigints as numbers in text, bytes as base64. Dates write themselves. */
+function jsonValue(_name: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return value.toString();
+  const serialized = value as { type?: unknown; data?: unknown } | null;
+  if (typeof serialized === 'object' && serialized !== null && serialized.type === 'Buffer' && Array.isArray(serialized.data)) {
+    return Buffer.from(serialized.data as number[]).toString('base64');
+  }
+  return value;
+}

@@ -1,0 +1,115 @@
+/** Opening a store, or creating it. */
+import { PeatError } from '../base/errors.ts';
+import { show } from '../base/key.ts';
+import { nodeSystem, randomId, type System } from '../base/system.ts';
+import { checkWriterFeatures } from '../format/features.ts';
+import { STORE_FILE } from '../format/layout.ts';
+import { DEFAULT_CONSTANTS, decodeStoreFile, newStoreFile, type StoreFile } from '../format/store-file.ts';
+import { FileMedium } from '../medium/file-medium.ts';
+import type { Medium } from '../medium/medium.ts';
+import { type OpenOptions, resolveOptions } from './options.ts';
+import { Store } from './store.ts';
+
+/**
+ * Opens the store at `location`, a directory (or a medium of your own).
+ *
+ * A store that is there is opened without writing to it; one that is not is created, unless `create: false` or `readOnly`.
+ *
+ * @throws PeatError `STORE_NOT_FOUND`, `UNSUPPORTED_VERSION`, `MEDIUM_UNSUITABLE`, `ACCESS_DENIED`, `CORRUPT`, `STORAGE`
+ * @example
+ * await using store = await open('/data/index');
+ * const runs = store.namespace<Run>('runs');
+ * await runs.put('run/42', { state: 'done' });
+ */
+export async function open(location: string | Medium, options: OpenOptions = {}): Promise<Store> {
+  const resolved = resolveOptions(options);
+  const system = options.system ?? nodeSystem;
+  const medium = typeof location === 'string' ? openLocation(location, { create: resolved.create, options, system }) : location;
+  try {
+    const file = await readStoreFile(medium);
+    if (file !== undefined) return await openExisting(file, { location, medium, options, system });
+    if (!resolved.create) throw new PeatError('STORE_NOT_FOUND', `there is no store at ${describe(location)}`);
+    const created = await createStore(medium, { options, system });
+    return await openExisting(created, { location, medium, options, system });
+  } catch (error) {
+    if (typeof location === 'string') await medium.close();
+    throw error;
+  }
+}
+
+function describe(location: string | Medium): string {
+  return typeof location === 'string' ? location : location.description;
+}
+
+function openLocation(location: unknown, context: { create: boolean; options: OpenOptions; system: System }): Medium {
+  if (typeof location !== 'string' || location === '') throw new TypeError(`a location must be a directory's path, got ${show(location)}`);
+  const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(location);
+  if (scheme !== null) throw new RangeError(`a location must be a directory's path; ${scheme[1]}:// is not supported: ${show(location)}`);
+  const { fileMode, directoryMode, group, readOnly, segments } = context.options;
+  return FileMedium.open(location, {
+    system: context.system,
+    create: context.create,
+    readOnly,
+    fileMode,
+    directoryMode,
+    group,
+    ...(segments === undefined ? {} : { canAppend: segments === 'appended' }),
+  });
+}
+
+async function readStoreFile(medium: Medium): Promise<StoreFile | undefined> {
+  const bytes = await medium.get(STORE_FILE);
+  return bytes === undefined ? undefined : decodeStoreFile(bytes);
+}
+
+/** The store says itself how it is written, whatever this process was told. */
+async function openExisting(
+  file: StoreFile,
+  context: { location: string | Medium; medium: Medium; options: OpenOptions; system: System },
+): Promise<Store> {
+  const { location, medium, options, system } = context;
+  const resolved = resolveOptions(options);
+  if (!resolved.readOnly) checkWriterFeatures(file, STORE_FILE);
+  const canAppend = file.segments === 'appended';
+  if (typeof location !== 'string') {
+    if (medium.canAppend !== canAppend) {
+      throw new PeatError('MEDIUM_UNSUITABLE', `the store's segments are ${file.segments}, which ${medium.description} was not set up for`);
+    }
+    return new Store({ medium, system, file }, resolved);
+  }
+  if (canAppend && medium.isRemote && !resolved.readOnly) {
+    throw new PeatError(
+      'MEDIUM_UNSUITABLE',
+      `the store's segments are appended files, which can't be written safely on ${medium.description}; copy it with "peat backup" and "peat restore"`,
+    );
+  }
+  await medium.close();
+  const { fileMode, directoryMode, group } = file;
+  const reopened = FileMedium.open(location, { system, readOnly: resolved.readOnly, canAppend, fileMode, directoryMode, group });
+  return new Store({ medium: reopened, system, file }, resolved);
+}
+
+/** Probes the medium and writes `peat.json`. Of many that race one wins, and all use what it wrote. */
+async function createStore(medium: Medium, context: { options: OpenOptions; system: System }): Promise<StoreFile> {
+  const { options, system } = context;
+  const [{ probeMedium }, { encodeCheckedJson }] = await Promise.all([
+    import('../medium/probe.ts'),
+    import('../format/checked-json-encode.ts'),
+  ]);
+  const probed = await probeMedium(medium, system);
+  const { fileMode, directoryMode, group } = options;
+  const file = newStoreFile({
+    storeId: randomId(system, 20),
+    segments: medium.canAppend ? 'appended' : 'framed',
+    ...(fileMode === undefined ? {} : { fileMode }),
+    ...(directoryMode === undefined ? {} : { directoryMode }),
+    ...(group === undefined ? {} : { group }),
+    constants: DEFAULT_CONSTANTS,
+    probed: { ...probed },
+    createdAtMs: system.wallNowMs(),
+  });
+  if (await medium.putIfAbsent(STORE_FILE, encodeCheckedJson(file))) return file;
+  const winner = await readStoreFile(medium);
+  if (winner === undefined) throw new PeatError('STORAGE', `${STORE_FILE} exists but can't be read`, { file: STORE_FILE });
+  return winner;
+}

@@ -1,0 +1,105 @@
+/** Options of `open` and `namespace`, with their checks. */
+import { show } from '../base/key.ts';
+import type { System } from '../base/system.ts';
+
+/** Something the caller should know, although nothing failed. */
+export interface Warning {
+  /** `no-compactor`: a long tail and no live compactor. `compaction-failed`, `torn-tail`, `damage`: what they say. */
+  readonly code: 'no-compactor' | 'compaction-failed' | 'torn-tail' | 'damage';
+  readonly namespace: string;
+  readonly message: string;
+  readonly cause?: unknown;
+}
+
+/** How a store is opened. */
+export interface OpenOptions {
+  /**
+   * When an append counts as done. `'sync'`: it survives a power cut (one fdatasync a group of appends). `'os'`: it
+   * survives the process, not the machine; about a hundred times faster on a disk. Default `'sync'`.
+   */
+  readonly durability?: 'sync' | 'os';
+  /** Create the store if it is not there. Default true, unless `readOnly`. */
+  readonly create?: boolean;
+  /** Never write a byte. Default false. A store that is only read is not written to without this option, either. */
+  readonly readOnly?: boolean;
+  /** With `readOnly`: nobody writes any more (a copy, a backup), so nothing is looked at twice. Default false. */
+  readonly frozen?: boolean;
+  /** Memory for blocks and indexes of tables, bytes a namespace. Default 32 MiB. */
+  readonly cacheBytes?: number;
+  /** Appends that may wait for the disk, bytes; beyond it calls wait to be taken in. Default 64 MiB. */
+  readonly pendingBytesMax?: number;
+  /** A segment is sealed at this size, bytes. Default 16 MiB. */
+  readonly segmentBytesMax?: number;
+  /**
+   * A writer that closes, or leaves a segment, and finds a long tail and no live compactor runs one bounded pass of compaction.
+   * Default true.
+   */
+  readonly autoCompact?: boolean;
+  /** How long a read waits for an unfinished drain of another process, ms. Default 10,000. */
+  readonly drainWaitMs?: number;
+  /** Told of warnings. Default: `process.emitWarning` with code `PEAT_<code>`. */
+  readonly onWarning?: (warning: Warning) => void;
+  /** For a new store: permission bits of files and of directories, and the group's id, where several users share it. Default: the umask decides. */
+  readonly fileMode?: number;
+  readonly directoryMode?: number;
+  readonly group?: number;
+  /** For a new store: one growing file a segment, or one object a group of appends. Default: what suits the file system. */
+  readonly segments?: 'appended' | 'framed';
+  /** Clocks, timers and randomness, for tests. */
+  readonly system?: System;
+}
+
+export interface NamespaceOptions {
+  /** The first write creates the namespace, and until then it reads as empty. Default: what the store was opened with. */
+  readonly create?: boolean;
+}
+
+/** Options with every default in place. */
+export interface ResolvedOptions {
+  readonly durability: 'sync' | 'os';
+  readonly create: boolean;
+  readonly readOnly: boolean;
+  readonly frozen: boolean;
+  readonly cacheBytes: number;
+  readonly pendingBytesMax: number;
+  readonly segmentBytesMax: number;
+  readonly autoCompact: boolean;
+  readonly drainWaitMs: number;
+  readonly onWarning: (warning: Warning) => void;
+}
+
+const MIB = 1024 * 1024;
+
+/** @throws TypeError or RangeError that shows the value. */
+export function resolveOptions(options: OpenOptions): ResolvedOptions {
+  const { durability = 'sync', readOnly = false, frozen = false } = options;
+  if (durability !== 'sync' && durability !== 'os') throw new RangeError(`durability must be "sync" or "os", got ${show(durability)}`);
+  if (frozen && !readOnly) throw new RangeError('frozen goes with readOnly: true');
+  return {
+    durability,
+    readOnly,
+    frozen,
+    create: options.create ?? !readOnly,
+    cacheBytes: count(options.cacheBytes, 'cacheBytes', { least: 0, fallback: 32 * MIB }),
+    pendingBytesMax: count(options.pendingBytesMax, 'pendingBytesMax', { least: 1, fallback: 64 * MIB }),
+    segmentBytesMax: count(options.segmentBytesMax, 'segmentBytesMax', { least: 1024, most: 1024 * MIB, fallback: 16 * MIB }),
+    autoCompact: options.autoCompact ?? true,
+    drainWaitMs: count(options.drainWaitMs, 'drainWaitMs', { least: 0, fallback: 10_000 }),
+    onWarning: options.onWarning ?? emitWarning,
+  };
+}
+
+function emitWarning(warning: Warning): void {
+  process.emitWarning(warning.message, { type: 'PeatWarning', code: `PEAT_${warning.code}` });
+}
+
+/** Checks a whole number. @throws TypeError, RangeError */
+export function count(value: unknown, name: string, bounds: { least: number; most?: number; fallback: number }): number {
+  if (value === undefined) return bounds.fallback;
+  if (typeof value !== 'number') throw new TypeError(`${name} must be a number, got ${show(value)}`);
+  const most = bounds.most ?? Number.MAX_SAFE_INTEGER;
+  if (!Number.isInteger(value) || value < bounds.least || value > most) {
+    throw new RangeError(`${name} must be a whole number from ${bounds.least} to ${most}, got ${value}`);
+  }
+  return value;
+}

@@ -1,0 +1,234 @@
+/** An open store: its namespaces, and what concerns all of them. */
+import { type CompactionSummary, compactorLock, compactUntilDone, tryElection } from '../../compactor/index.ts';
+import { isPeatError, PeatError } from '../base/errors.ts';
+import type { System } from '../base/system.ts';
+import { checkNamespaceName, NAMESPACES_PREFIX, namespaceLayout } from '../format/layout.ts';
+import type { StoreFile } from '../format/store-file.ts';
+import { listLog } from '../log/log-listing.ts';
+import { createNamespace, dropNamespace } from '../manifest/commit-root.ts';
+import { newestRoot } from '../manifest/newest-root.ts';
+import type { Medium } from '../medium/medium.ts';
+import { runAsync } from '../medium/steps.ts';
+import { Namespace } from './namespace.ts';
+import type { NamespaceOptions, ResolvedOptions, Warning } from './options.ts';
+
+export interface CompactOptions {
+  /** Only this namespace. Default: all. */
+  readonly namespace?: string;
+  readonly signal?: AbortSignal | undefined;
+  /** How long to wait for another compactor to finish, ms. Default 60,000. */
+  readonly maxWaitMs?: number;
+}
+
+/** A tail is long, and worth a pass by a writer, beyond either of these. */
+const LONG_TAIL_SEGMENTS = 256;
+const LONG_TAIL_BYTES = 8 * 1024 * 1024;
+/** What a writer's own pass takes in at most. */
+const AUTO_COMPACT_BYTES = 32 * 1024 * 1024;
+
+export class Store {
+  /** Identity and constants, as `peat.json` has them. */
+  readonly file: StoreFile;
+  readonly #medium: Medium;
+  readonly #system: System;
+  readonly #options: ResolvedOptions;
+  readonly #namespaces = new Set<Namespace<never>>();
+  readonly #background = new Set<Promise<void>>();
+  #clockOffsetMs: Promise<number> | undefined;
+  #closing: Promise<void> | undefined;
+
+  /** @internal */
+  constructor(context: { medium: Medium; system: System; file: StoreFile }, options: ResolvedOptions) {
+    this.file = context.file;
+    this.#medium = context.medium;
+    this.#system = context.system;
+    this.#options = options;
+  }
+
+  /** Where the store is, for messages. */
+  get description(): string {
+    return this.#medium.description;
+  }
+
+  /**
+   * A handle on a namespace. Nothing is read or written yet. Close it, or the store.
+   *
+   * @throws TypeError, RangeError for a name that is none.
+   * @example const runs = store.namespace<Run>('runs');
+   */
+  namespace<T = unknown>(name: string, options: NamespaceOptions = {}): Namespace<T> {
+    this.#checkOpen();
+    const layout = namespaceLayout(checkNamespaceName(name));
+    const create = (options.create ?? this.#options.create) && !this.#options.readOnly;
+    const namespace: Namespace<T> = new Namespace<T>({
+      medium: this.#medium,
+      system: this.#system,
+      layout,
+      constants: this.file.constants,
+      options: this.#options,
+      create,
+      clockOffsetMs: () => this.#measureClock(),
+      compact: async () => {
+        await this.#tryCompact(layout.namespace);
+      },
+      onSegmentEnd: () => this.#inBackground(this.#compactLongTail(layout.namespace)),
+      onClose: async () => {
+        this.#namespaces.delete(namespace as Namespace<never>);
+        if (namespace.hasWritten) await this.#compactLongTail(layout.namespace);
+      },
+    });
+    this.#namespaces.add(namespace as Namespace<never>);
+    return namespace;
+  }
+
+  /** The names of all namespaces that are there, in order. */
+  async namespaces(options: { signal?: AbortSignal } = {}): Promise<string[]> {
+    this.#checkOpen();
+    const names: string[] = [];
+    for (const name of await this.#medium.listFolders(NAMESPACES_PREFIX)) {
+      const reading = await runAsync(newestRoot(namespaceLayout(name), this.#system), this.#context(options.signal));
+      if (reading?.root.state === 'live') names.push(name);
+    }
+    return names;
+  }
+
+  /** Creates a namespace. True if it was not there. A namespace that was dropped starts empty. */
+  async createNamespace(name: string): Promise<boolean> {
+    this.#checkWritable();
+    return (await createNamespace({ ...this.#context(), layout: namespaceLayout(checkNamespaceName(name)) })) === 'created';
+  }
+
+  /**
+   * Drops a namespace with all that is in it. True if it was there. Processes that have it open notice within a minute; what
+   * they append until then goes with it.
+   */
+  async dropNamespace(name: string): Promise<boolean> {
+    this.#checkWritable();
+    return (await dropNamespace({ ...this.#context(), layout: namespaceLayout(checkNamespaceName(name)) })) === 'dropped';
+  }
+
+  /**
+   * Compacts until nothing is left to do.
+   *
+   * @throws PeatError `LOCK_TIMEOUT` if another compactor holds the election for longer than `maxWaitMs`.
+   */
+  async compact(options: CompactOptions = {}): Promise<CompactionSummary[]> {
+    this.#checkWritable();
+    const names = options.namespace === undefined ? await this.namespaces() : [checkNamespaceName(options.namespace)];
+    const summaries: CompactionSummary[] = [];
+    for (const name of names) {
+      const layout = namespaceLayout(name);
+      const lock = compactorLock({ ...this.#context(), layout });
+      await using held = await lock.acquire({
+        leaseMs: 10_000,
+        maxWaitMs: options.maxWaitMs ?? 60_000,
+        signal: options.signal,
+        purpose: 'compact()',
+      });
+      const signals = options.signal === undefined ? held.signal : AbortSignal.any([held.signal, options.signal]);
+      summaries.push(await compactUntilDone({ ...this.#context(), layout, constants: this.file.constants }, { signal: signals }));
+    }
+    return summaries;
+  }
+
+  /** Waits for everything under way, closes all namespaces, and lets go. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    const closed = await Promise.allSettled([...this.#namespaces].map((namespace) => namespace.close()));
+    await Promise.allSettled(this.#background);
+    await this.#medium.close();
+    const failed = closed.filter((result) => result.status === 'rejected').map(({ reason }) => reason as unknown);
+    if (failed.length === 1) throw failed[0];
+    if (failed.length > 1) throw new AggregateError(failed, `${failed.length} namespaces could not be closed cleanly`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #context(signal?: AbortSignal): { medium: Medium; system: System; signal: AbortSignal | undefined } {
+    return { medium: this.#medium, system: this.#system, signal };
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw new PeatError('CLOSED', 'the store is closed');
+  }
+
+  #checkWritable(): void {
+    this.#checkOpen();
+    if (this.#options.readOnly) throw new PeatError('READ_ONLY', 'the store was opened with readOnly');
+  }
+
+  /** What to add to this machine's clock to get the medium's. */
+  #measureClock(): Promise<number> {
+    this.#clockOffsetMs ??= (async () => {
+      const before = this.#system.wallNowMs();
+      const mediumMs = await this.#medium.nowMs();
+      return mediumMs === undefined ? 0 : mediumMs - (before + this.#system.wallNowMs()) / 2;
+    })();
+    return this.#clockOffsetMs;
+  }
+
+  // ---- compaction by writers
+
+  #inBackground(work: Promise<void>): void {
+    this.#background.add(work);
+    void work.finally(() => this.#background.delete(work));
+  }
+
+  /** As `git gc --auto` does: if the tail is long and no compactor lives, one bounded pass, and a warning. Never fails. */
+  async #compactLongTail(name: string): Promise<void> {
+    if (!this.#options.autoCompact || this.#options.readOnly) return;
+    try {
+      const tail = await this.#measureTail(name);
+      if (tail.segments < LONG_TAIL_SEGMENTS && tail.bytes < LONG_TAIL_BYTES) return;
+      if (await this.#tryCompact(name)) {
+        this.#warn('no-compactor', name, `${name} had a tail of ${tail.segments} segments, ${tail.bytes} bytes, and no live compactor; this process compacted`);
+      }
+    } catch (error) {
+      if (isPeatError(error, 'CLOSED')) return;
+      this.#warn('compaction-failed', name, `compacting ${name} failed: ${String(error)}`, error);
+    }
+  }
+
+  async #measureTail(name: string): Promise<{ segments: number; bytes: number }> {
+    const layout = namespaceLayout(name);
+    const listing = await runAsync(listLog(layout, { stats: true }), this.#context());
+    let total = 0;
+    for (const { size } of listing.values()) total += size;
+    // Usually the folder alone tells that there is nothing to do.
+    if (listing.size < LONG_TAIL_SEGMENTS && total < LONG_TAIL_BYTES) return { segments: listing.size, bytes: total };
+    const reading = await runAsync(newestRoot(layout, this.#system), this.#context());
+    let segments = 0;
+    let bytes = 0;
+    for (const { text, id, size, parts } of listing.values()) {
+      const absorbed = reading?.root.absorbed.get(text);
+      if (reading === undefined || id.root < reading.root.horizon || absorbed?.sealed === true) continue;
+      const left = parts === undefined ? size - (absorbed?.offset ?? 0) : parts.filter((part) => part >= (absorbed?.offset ?? 0)).length;
+      if (left <= 0) continue;
+      segments++;
+      bytes += parts === undefined ? left : (size * left) / parts.length;
+    }
+    return { segments, bytes: Math.round(bytes) };
+  }
+
+  /** One bounded pass, if nobody else compacts. */
+  async #tryCompact(name: string): Promise<boolean> {
+    const layout = namespaceLayout(name);
+    await using held = await tryElection(compactorLock({ ...this.#context(), layout }));
+    if (held === undefined) return false;
+    await compactUntilDone(
+      { ...this.#context(), layout, constants: this.file.constants },
+      { signal: held.signal, passesMax: 1, bytesMax: AUTO_COMPACT_BYTES },
+    );
+    return true;
+  }
+
+  #warn(code: Warning['code'], namespace: string, message: string, cause?: unknown): void {
+    this.#options.onWarning({ code, namespace, message, ...(cause === undefined ? {} : { cause }) });
+  }
+}

@@ -1,0 +1,116 @@
+/** `watch`: the changes of a namespace as an async iterable. */
+import { isPeatError } from '../base/errors.ts';
+import { fromKey, type Key, show, toBound } from '../base/key.ts';
+import type { System } from '../base/system.ts';
+import { decodeValue } from '../base/value.ts';
+import type { Entry } from '../format/entry.ts';
+import type { NamespaceLayout } from '../format/layout.ts';
+import type { Medium } from '../medium/medium.ts';
+import { Waker } from '../medium/waker.ts';
+import { NamespaceReader } from '../read/namespace-reader.ts';
+import { type Position, Watcher } from '../read/watcher.ts';
+
+export interface WatchOptions {
+  /** Only keys that begin with this. */
+  readonly prefix?: string;
+  /** Go on after this event, instead of with what happens from now on. */
+  readonly from?: string;
+  /** How often to look where no events come, ms. Default 250. */
+  readonly pollMs?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * A change. `resync` says that changes may have been missed, because the token was older than the retention: read the namespace
+ * anew; the events after it go on from a state at least as new.
+ */
+export type WatchEvent<T> =
+  | { readonly type: 'put'; readonly key: string; readonly value: T; readonly expiresAtMs: number; readonly token: string }
+  | { readonly type: 'delete'; readonly key: string; readonly token: string }
+  | { readonly type: 'resync'; readonly token: string };
+
+export interface WatchContext {
+  readonly medium: Medium;
+  readonly system: System;
+  readonly layout: NamespaceLayout;
+  readonly cacheBytes: number;
+  readonly emptyIfMissing: boolean;
+}
+
+/** Even where events come, some get lost: look again after this long. */
+const WITH_EVENTS_MS = 2000;
+
+export function watchNamespace<T>(context: WatchContext, options: WatchOptions): AsyncIterableIterator<WatchEvent<T>> {
+  const prefix = toBound(options.prefix ?? '', 'prefix');
+  const from = options.from === undefined ? undefined : parseToken(options.from, context.layout.namespace);
+  return run<T>(context, { prefix, from, pollMs: options.pollMs ?? 250, signal: options.signal });
+}
+
+async function* run<T>(
+  context: WatchContext,
+  options: { prefix: Key; from: Position | undefined; pollMs: number; signal: AbortSignal | undefined },
+): AsyncGenerator<WatchEvent<T>, void> {
+  const { medium, system, layout } = context;
+  const { signal } = options;
+  const reader = new NamespaceReader(context, {
+    cacheBytes: context.cacheBytes,
+    emptyIfMissing: context.emptyIfMissing,
+    frozen: false,
+    drainWaitMs: 10_000,
+    finishDrain: undefined,
+  });
+  const watched = { medium, system, layout, reader };
+  const waker = await Waker.open(
+    { medium, system, prefixes: [layout.root, layout.log] },
+    { withEventsMs: WITH_EVENTS_MS, pollMs: options.pollMs },
+  );
+  try {
+    const start = options.from ?? (await Watcher.now(watched));
+    let watcher = new Watcher(watched, start);
+    let token = toToken(layout.namespace, start);
+    for (;;) {
+      signal?.throwIfAborted();
+      try {
+        const { entries, position } = await watcher.next(signal);
+        const wanted = entries.filter(({ key }) => key.startsWith(options.prefix));
+        const last = wanted.pop();
+        // Who resumes from an event in the middle gets the others of its look again, rather than never.
+        for (const entry of wanted) yield toEvent<T>(entry, token);
+        token = toToken(layout.namespace, position);
+        if (last !== undefined) yield toEvent<T>(last, token);
+      } catch (error) {
+        if (!isPeatError(error, 'RESYNC_REQUIRED')) throw error;
+        const position = await Watcher.now(watched);
+        watcher = new Watcher(watched, position);
+        token = toToken(layout.namespace, position);
+        yield { type: 'resync', token };
+      }
+      await waker.wait({ signal });
+    }
+  } finally {
+    await waker.close();
+  }
+}
+
+function toEvent<T>(entry: Entry, token: string): WatchEvent<T> {
+  const key = fromKey(entry.key);
+  if (entry.value === undefined) return { type: 'delete', key, token };
+  return { type: 'put', key, value: decodeValue(entry.value) as T, expiresAtMs: entry.expiresAtMs, token };
+}
+
+/** A token is a position as text. */
+function toToken(namespace: string, position: Position): string {
+  return Buffer.from(JSON.stringify([1, namespace, position.root, position.offsets])).toString('base64url');
+}
+
+function parseToken(token: string, namespace: string): Position {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(Buffer.from(token, 'base64url').toString('utf8'));
+  } catch {
+    throw new TypeError(`not a watch token: ${show(token)}`);
+  }
+  if (!Array.isArray(parsed) || parsed[0] !== 1 || typeof parsed[2] !== 'number') throw new TypeError(`not a watch token: ${show(token)}`);
+  if (parsed[1] !== namespace) throw new RangeError(`the token is of namespace ${String(parsed[1])}, not of ${namespace}`);
+  return { root: parsed[2], offsets: parsed[3] as Record<string, number> };
+}

@@ -1,0 +1,20 @@
+/**
+ * peatlog: an embedded append-log datastore that many processes share, with a background compactor.
+ * `docs/api.md` describes what is exported here.
+ */
+export { isPeatError, PeatError, type PeatErrorCode } from './base/errors.ts';
+export { nodeSystem, type System } from './base/system.ts';
+export type { DeleteOperation, ExpiryOptions, Operation, PutOperation } from './datastore/batch.ts';
+export { Namespace, type WriteOptions } from './datastore/namespace.ts';
+export { open } from './datastore/open.ts';
+export type { NamespaceOptions, OpenOptions, Warning } from './datastore/options.ts';
+export type { ScanOptions } from './datastore/scan-options.ts';
+export { Snapshot } from './datastore/snapshot.ts';
+export type { NamespaceStats } from './datastore/stats.ts';
+export { type CompactOptions, Store } from './datastore/store.ts';
+export type { ScanEntry } from './datastore/values.ts';
+export type { WatchEvent, WatchOptions } from './datastore/watch.ts';
+export type { Medium } from './medium/medium.ts';
+export { MemoryMedium, type MemoryMediumOptions } from './medium/memory-medium.ts';
+export type { ReadOptions } from './read/namespace-reader.ts';
+export type { AppendToken, Durability } from './write/namespace-writer.ts';

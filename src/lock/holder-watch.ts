@@ -1,0 +1,100 @@
+/**
+ * Judges the tickets ahead of a waiter: is there still someone behind them? (Rules C, "Dead holder".)
+ *
+ * On the same host the process itself tells: dead is dead at once, alive stays alive, and a stopped one counts as dead
+ * after it was seen stopped for a whole lease. Any other holder is dead when it shows no new beat for its lease.
+ *
+ * Both times are measured by this observer's monotonic clock, while it watches: two hosts' clocks are never compared.
+ * Of the time between two observations at most a third of a lease counts, for an observer that was itself suspended
+ * saw nothing meanwhile; the holder may have been suspended with it (one machine, asleep) and needs time to beat again.
+ */
+import type { System } from '../base/system.ts';
+import type { HolderIdentity, ProcessFacts } from './process-facts.ts';
+import { liveTickets, type QueueState } from './queue-state.ts';
+import type { Ticket } from './ticket.ts';
+import type { TicketQueue } from './ticket-queue.ts';
+
+export interface HolderWatchOptions {
+  readonly queue: TicketQueue;
+  readonly system: System;
+  readonly facts: ProcessFacts;
+  /** The lease of tickets that can't be read. */
+  readonly leaseMs: number;
+}
+
+interface Watched {
+  beat: number;
+  observedAtMs: number;
+  /** Watched without a new beat. */
+  silentMs: number;
+  /** For how long each observation found the process stopped; undefined if the last one did not. */
+  stoppedMs: number | undefined;
+  lastGapMs: number;
+  /** Undefined: not read yet; null: can't be read. */
+  ticket: Ticket | null | undefined;
+}
+
+export class HolderWatch {
+  readonly #options: HolderWatchOptions;
+  readonly #watched = new Map<number, Watched>();
+
+  constructor(options: HolderWatchOptions) {
+    this.#options = options;
+  }
+
+  /** Takes note of a listing that has just come in. */
+  observe(state: QueueState): void {
+    const { system, leaseMs } = this.#options;
+    const nowMs = system.monotonicNowMs();
+    const live = new Set(liveTickets(state));
+    for (const n of this.#watched.keys()) if (!live.has(n)) this.#watched.delete(n);
+    for (const n of live) {
+      const beat = state.beats.get(n) ?? 0;
+      const watched = this.#watched.get(n);
+      if (watched === undefined) {
+        this.#watched.set(n, { beat, observedAtMs: nowMs, silentMs: 0, stoppedMs: undefined, lastGapMs: 0, ticket: undefined });
+        continue;
+      }
+      const limitMs = (watched.ticket?.leaseMs ?? leaseMs) / 3;
+      watched.lastGapMs = Math.min(nowMs - watched.observedAtMs, limitMs);
+      watched.observedAtMs = nowMs;
+      watched.silentMs = beat > watched.beat ? 0 : watched.silentMs + watched.lastGapMs;
+      watched.beat = Math.max(beat, watched.beat);
+    }
+  }
+
+  /** True if ticket n, live in the last listing, may be stolen from. To be asked once an observation. */
+  async isDead(n: number): Promise<boolean> {
+    const watched = this.#watched.get(n);
+    if (watched === undefined) return false;
+    watched.ticket ??= (await this.#options.queue.read(n)) ?? null;
+    const leaseMs = watched.ticket?.leaseMs ?? this.#options.leaseMs;
+    const state = watched.ticket === null ? 'unknown' : this.#options.facts.stateOf(watched.ticket.holder);
+    if (state !== 'stopped') watched.stoppedMs = undefined;
+    switch (state) {
+      case 'alive':
+        return false;
+      case 'dead':
+        return true;
+      case 'stopped':
+        watched.stoppedMs = watched.stoppedMs === undefined ? 0 : watched.stoppedMs + watched.lastGapMs;
+        return watched.stoppedMs >= leaseMs;
+      case 'unknown':
+        return watched.silentMs >= leaseMs;
+    }
+  }
+
+  /** Who is behind ticket n, in words; as far as `isDead` has read it. */
+  describe(n: number): string {
+    const ticket = this.#watched.get(n)?.ticket;
+    return ticket ? describeHolder(ticket) : `ticket ${n}, which can't be read`;
+  }
+}
+
+/** "pid 4711 on web1 since 2024-05-01T12:00:00.000Z (nightly import)"; the time by the holder's own clock. */
+export function describeHolder(ticket: { holder: HolderIdentity; createdAtMs: number; purpose: string }): string {
+  const { holder, createdAtMs, purpose } = ticket;
+  const since = new Date(createdAtMs);
+  const when = Number.isNaN(since.getTime()) ? '' : ` since ${since.toISOString()}`;
+  return `pid ${holder.pid} on ${holder.host}${when}${purpose === '' ? '' : ` (${purpose})`}`;
+}

@@ -1,0 +1,197 @@
+/**
+ * Rule A2: the commit of a root, and how namespaces begin and end.
+ *
+ * Order of the steps: read the newest root and its bytes → make all that the next root names durable (the caller) →
+ * `putIfAbsent` root n+1 → list the roots. Only if n+1 is the highest then is it committed. Otherwise the outcome is unknown: it
+ * may be a true root that others have built on already, or one that was put again under the number of a root deleted long ago.
+ * Who finds that starts over, and acts on nothing that rests on it.
+ *
+ * Each root holds the SHA-256 of the one before, so one whose own bytes can't be read is never built on.
+ */
+import { createHash } from 'node:crypto';
+import { PeatError } from '../base/errors.ts';
+import { newNonce, type System } from '../base/system.ts';
+import { maxStamp } from '../base/stamp.ts';
+import { checkWriterFeatures } from '../format/features.ts';
+import { type NamespaceLayout, parseRootName, rootName } from '../format/layout.ts';
+import { NO_COUNTS, type Root } from '../format/root.ts';
+import { assertRootIs, decodeRoot, rootToJson } from '../format/root-codec.ts';
+import type { Medium } from '../medium/medium.ts';
+import { getSteps, listSteps, runAsync, type Steps } from '../medium/steps.ts';
+import { elapsedMs, highestRootNumber, now, ROOT_TRUST_MS, type RootReading } from './newest-root.ts';
+
+const ATTEMPTS_MAX = 100;
+
+export interface RootContext {
+  readonly medium: Medium;
+  readonly system: System;
+  readonly layout: NamespaceLayout;
+}
+
+/** The newest root, with what is needed to build the next one on it. */
+export interface RootBase extends RootReading {
+  /** SHA-256 of its bytes, in hex. */
+  readonly sha256: string;
+  /** How many roots the listing that found it showed. */
+  readonly rootsListed: number;
+}
+
+/**
+ * Rule A1 once more, this time with the root's bytes: the newest root, or undefined if the namespace has none.
+ *
+ * @param known a base that need not be fetched and decoded again if it is still the newest
+ * @throws PeatError `CORRUPT`, and `UNSUPPORTED_VERSION` if this release must not build on it.
+ */
+export function* readRootBase(layout: NamespaceLayout, system: System, known?: RootBase): Steps<RootBase | undefined> {
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    const readAt = now(system);
+    const numbers = yield* listRootNumbers(layout);
+    const number = numbers.at(-1);
+    if (number === undefined) return undefined;
+    if (known?.root.number === number) return { ...known, readAt, rootsListed: numbers.length };
+    const file = rootName(layout, number);
+    const bytes = yield* getSteps(file);
+    if (bytes === undefined) continue;
+    if (elapsedMs(system, readAt) >= ROOT_TRUST_MS && (yield* highestRootNumber(layout)) !== number) continue;
+    const root = decodeRoot(bytes, file);
+    assertRootIs(root, { namespace: layout.namespace, number, file });
+    checkWriterFeatures(root, file);
+    return { root, readAt, sha256: sha256Of(bytes), rootsListed: numbers.length };
+  }
+  throw new PeatError('TEMPORARY', `the newest root of ${layout.namespace} changed ${ATTEMPTS_MAX} times while it was being read`, {
+    namespace: layout.namespace,
+  });
+}
+
+function* listRootNumbers(layout: NamespaceLayout): Steps<number[]> {
+  const numbers: number[] = [];
+  for (const { name } of yield* listSteps(layout.root)) {
+    const number = parseRootName(layout, name);
+    if (number !== undefined) numbers.push(number);
+  }
+  return numbers;
+}
+
+function sha256Of(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** Root 0 of a namespace, or, at a higher number, the start of one that was dropped before. */
+export function emptyRoot(namespace: string, context: { system: System; number?: number; previous?: string | null }): Root {
+  const { system, number = 0, previous = null } = context;
+  return {
+    namespace,
+    number,
+    previous,
+    nonce: newNonce(system),
+    readerFeatures: [],
+    writerFeatures: [],
+    state: 'live',
+    createdAtMs: system.wallNowMs(),
+    horizon: number,
+    drain: number,
+    forgot: number,
+    maxStamp: undefined,
+    dropFloor: undefined,
+    absorbed: new Map(),
+    serialThrough: {},
+    serialNonces: {},
+    shards: [],
+    dropped: new Map(),
+    counts: NO_COUNTS,
+  };
+}
+
+/** The root after `base`: the same but for `changes`. */
+export function nextRoot(base: RootBase, system: System, changes: Partial<Root>): Root {
+  return {
+    ...base.root,
+    number: base.root.number + 1,
+    previous: base.sha256,
+    nonce: newNonce(system),
+    createdAtMs: system.wallNowMs(),
+    counts: NO_COUNTS,
+    ...changes,
+  };
+}
+
+/**
+ * `committed`: it is the newest root · `lost`: another root has its number · `unknown`: it was put, but is not the
+ * newest. In the last two cases start over.
+ */
+export type CommitOutcome = 'committed' | 'lost' | 'unknown';
+
+export interface Commit {
+  readonly outcome: CommitOutcome;
+  /** The root as the base of the next one; only once it is committed. */
+  readonly base: RootBase | undefined;
+  readonly bytes: number;
+}
+
+/** Puts a root. All that it names must be durable. After an error, as after `unknown`, it may or may not be there. */
+export async function commitRoot({ medium, system, layout }: RootContext, root: Root): Promise<Commit> {
+  const { encodeCheckedJson } = await import('../format/checked-json-encode.ts');
+  const bytes = encodeCheckedJson(rootToJson(root));
+  if (!(await medium.putIfAbsent(rootName(layout, root.number), bytes))) return { outcome: 'lost', base: undefined, bytes: bytes.length };
+  const readAt = now(system);
+  const numbers = await runAsync(listRootNumbers(layout), { medium, system });
+  if (numbers.at(-1) !== root.number) return { outcome: 'unknown', base: undefined, bytes: bytes.length };
+  const base = { root, readAt, sha256: sha256Of(bytes), rootsListed: numbers.length };
+  return { outcome: 'committed', base, bytes: bytes.length };
+}
+
+/** Creates the namespace if it has no root, or was dropped. Of many that race, at most one is told `created`. */
+export async function createNamespace(context: RootContext): Promise<'created' | 'exists'> {
+  const { system, layout } = context;
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    const base = await runAsync(readRootBase(layout, system), context);
+    if (base?.root.state === 'live') return 'exists';
+    const commit = await commitRoot(context, base === undefined ? emptyRoot(layout.namespace, { system }) : rebornRoot(base, system));
+    if (commit.outcome === 'committed') return 'created';
+  }
+  throw raceError(layout);
+}
+
+/**
+ * After a drop: everything of the former life lies below the horizon. What is still to be deleted is handed on, and so are the stamps.
+ */
+function rebornRoot(base: RootBase, system: System): Root {
+  const number = base.root.number + 1;
+  return nextRoot(base, system, { state: 'live', horizon: number, drain: number, forgot: number });
+}
+
+/** Drops the namespace: a root without tables, and a horizon above every segment that there can be. */
+export async function dropNamespace(context: RootContext): Promise<'dropped' | 'absent'> {
+  const { system, layout } = context;
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    const base = await runAsync(readRootBase(layout, system), context);
+    if (base === undefined || base.root.state === 'dropped') return 'absent';
+    if ((await commitRoot(context, droppedRoot(base, system))).outcome === 'committed') return 'dropped';
+  }
+  throw raceError(layout);
+}
+
+function droppedRoot(base: RootBase, system: System): Root {
+  const number = base.root.number + 1;
+  const dropped = new Map(base.root.dropped);
+  for (const { tables } of base.root.shards) for (const { file } of tables) dropped.set(file, number);
+  return nextRoot(base, system, {
+    state: 'dropped',
+    horizon: number,
+    drain: number,
+    // What was absorbed is forgotten at once, so a writer that still waits for its answer can't tell any more (rule A9).
+    forgot: number,
+    absorbed: new Map(),
+    shards: [],
+    serialThrough: {},
+    serialNonces: {},
+    dropFloor: maxStamp(base.root.maxStamp, base.root.dropFloor),
+    dropped,
+  });
+}
+
+function raceError(layout: NamespaceLayout): PeatError {
+  return new PeatError('TEMPORARY', `${ATTEMPTS_MAX} attempts to put a root of ${layout.namespace} lost their race`, {
+    namespace: layout.namespace,
+  });
+}

@@ -1,0 +1,97 @@
+/**
+ * Wakes who waits for changes: by events where the medium has a local folder, else by time alone.
+ *
+ * Events are hints. Some are lost (another host's changes on a network file system, a full queue), so a waiter always looks
+ * again after a while by itself. chokidar takes one inotify watch for each file of a folder; folders that hold many
+ * files are left to polling.
+ */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { FSWatcher } from 'chokidar';
+import type { System } from '../base/system.ts';
+import type { Medium } from './medium.ts';
+
+const FILES_MAX = 1024;
+
+export interface WakerOptions {
+  /** How long `wait` sleeps at most where events come. */
+  readonly withEventsMs: number;
+  /** How long `wait` sleeps where none do. */
+  readonly pollMs: number;
+}
+
+export class Waker {
+  readonly #system: System;
+  readonly #options: WakerOptions;
+  #watcher: FSWatcher | undefined;
+  #wake: (() => void) | undefined;
+  #isPending = false;
+
+  private constructor(system: System, options: WakerOptions) {
+    this.#system = system;
+    this.#options = options;
+  }
+
+  /** Watches the folders of the given prefixes, if the medium has such. */
+  static async open(context: { medium: Medium; system: System; prefixes: readonly string[] }, options: WakerOptions): Promise<Waker> {
+    const waker = new Waker(context.system, options);
+    const directory = context.medium.localDirectory;
+    if (directory === undefined) return waker;
+    const folders = context.prefixes.map((prefix) => join(directory, prefix)).filter(isSmall);
+    if (folders.length === 0) return waker;
+    const { watch } = await import('chokidar');
+    waker.#watcher = watch(folders, { ignoreInitial: true, depth: 0, persistent: true });
+    waker.#watcher.on('all', () => waker.wake());
+    waker.#watcher.on('error', () => void waker.#stopWatching());
+    return waker;
+  }
+
+  /** True if events come. */
+  get hasEvents(): boolean {
+    return this.#watcher !== undefined;
+  }
+
+  /** Ends the current wait, or the next one. */
+  wake(): void {
+    this.#isPending = true;
+    this.#wake?.();
+  }
+
+  /** Resolves when something may have changed, or after `ms` (default: as the options say). Never rejects because of time. */
+  async wait(options: { ms?: number; signal?: AbortSignal | undefined } = {}): Promise<void> {
+    const ms = options.ms ?? (this.hasEvents ? this.#options.withEventsMs : this.#options.pollMs);
+    const controller = new AbortController();
+    const signal = options.signal === undefined ? controller.signal : AbortSignal.any([controller.signal, options.signal]);
+    this.#wake = () => controller.abort();
+    if (this.#isPending) controller.abort();
+    try {
+      await this.#system.sleep(ms, { signal });
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      if (!controller.signal.aborted) throw error;
+    } finally {
+      this.#wake = undefined;
+      this.#isPending = false;
+    }
+  }
+
+  async #stopWatching(): Promise<void> {
+    const watcher = this.#watcher;
+    this.#watcher = undefined;
+    await watcher?.close();
+  }
+
+  async close(): Promise<void> {
+    await this.#stopWatching();
+    this.wake();
+  }
+}
+
+function isSmall(folder: string): boolean {
+  try {
+    return readdirSync(folder).length <= FILES_MAX;
+  } catch {
+    // A folder that is not there yet can't be watched; polling finds it.
+    return false;
+  }
+}

@@ -1,0 +1,280 @@
+/**
+ * Reads of one namespace by one handle: brings the view up to date, looks keys up, goes through ranges.
+ *
+ * A read is fresh: it sees every write acknowledged before it began. Where the medium has blocking calls all of it runs
+ * without a promise, which for cached data is several times faster; `FairTurn` keeps that from starving the process.
+ */
+import { isPeatError, PeatError } from '../base/errors.ts';
+import { FairTurn } from '../base/fair-turn.ts';
+import type { Key } from '../base/key.ts';
+import type { System } from '../base/system.ts';
+import type { Entry } from '../format/entry.ts';
+import type { NamespaceLayout } from '../format/layout.ts';
+import { parseSegmentId } from '../format/layout.ts';
+import { NO_COUNTS, type Root } from '../format/root.ts';
+import type { Medium } from '../medium/medium.ts';
+import { runAsync, runBlocking } from '../medium/steps.ts';
+import { type KeyRange, RangeReader } from './scan.ts';
+import { load, lookup, type State, sortedTail } from './state.ts';
+import { snapshotExpired, TableGoneError, TableStore } from './table-store.ts';
+import { type Freshness, View } from './view.ts';
+
+const START_OVER_MAX = 100;
+const DRAIN_POLL_MS = 25;
+
+export interface NamespaceReaderOptions {
+  readonly cacheBytes: number;
+  /** A namespace that is not there reads as empty instead of failing. */
+  readonly emptyIfMissing: boolean;
+  /** Nobody writes any more: the first state is the last. */
+  readonly frozen: boolean;
+  /** How long a read waits for a drain to be finished. */
+  readonly drainWaitMs: number;
+  /** Finishes a drain that a compactor left; undefined for handles that may not write. */
+  readonly finishDrain: (() => Promise<void>) | undefined;
+}
+
+export interface ReadOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What a namespace that does not exist reads as. */
+function emptyState(namespace: string): State {
+  const root: Root = {
+    namespace,
+    number: -1,
+    previous: null,
+    nonce: '',
+    readerFeatures: [],
+    writerFeatures: [],
+    state: 'live',
+    createdAtMs: 0,
+    horizon: 0,
+    drain: 0,
+    forgot: 0,
+    maxStamp: undefined,
+    dropFloor: undefined,
+    absorbed: new Map(),
+    serialThrough: {},
+    serialNonces: {},
+    shards: [],
+    dropped: new Map(),
+    counts: NO_COUNTS,
+  };
+  return { root, shards: [], tail: new Map() };
+}
+
+export class NamespaceReader {
+  readonly view: View;
+  readonly tables: TableStore;
+  readonly #medium: Medium;
+  readonly #system: System;
+  readonly #layout: NamespaceLayout;
+  readonly #options: NamespaceReaderOptions;
+  readonly #fair: FairTurn;
+  readonly #sortedTails = new WeakMap<State, readonly Entry[]>();
+  /** One refresh at a time; those who come meanwhile need one that begins after they came. */
+  #refreshing: Promise<State> | undefined;
+  #frozenState: State | undefined;
+
+  constructor(context: { medium: Medium; system: System; layout: NamespaceLayout }, options: NamespaceReaderOptions) {
+    const { medium, system, layout } = context;
+    this.#medium = medium;
+    this.#system = system;
+    this.#layout = layout;
+    this.#options = options;
+    this.#fair = new FairTurn(system);
+    this.tables = new TableStore(medium, layout, { cacheBytes: options.cacheBytes });
+    this.view = new View({ medium, system, layout, tables: this.tables });
+  }
+
+  /** A state that has every write acknowledged before the call. A promise only where something must be waited for. */
+  fresh(signal?: AbortSignal): State | Promise<State> {
+    signal?.throwIfAborted();
+    if (this.#frozenState !== undefined) return this.#frozenState;
+    const turn = this.#fair.due();
+    if (turn !== undefined) return turn.then(() => this.#refresh(signal));
+    return this.#refresh(signal);
+  }
+
+  #refresh(signal: AbortSignal | undefined): State | Promise<State> {
+    if (this.#medium.blocking === undefined) return this.#refreshAsync(signal);
+    const done = this.#orMissing(() => runBlocking(this.view.refresh(), { medium: this.#medium, system: this.#system }));
+    if (done === 'draining' && !this.#options.frozen) return this.#awaitDrain(signal);
+    return this.#settled(done);
+  }
+
+  #settled(done: Freshness | State): State {
+    const state = typeof done === 'string' ? this.view.state : done;
+    if (this.#options.frozen) this.#frozenState = state;
+    return state;
+  }
+
+  async #refreshAsync(signal: AbortSignal | undefined): Promise<State> {
+    while (this.#refreshing !== undefined) await this.#refreshing.catch(() => undefined);
+    this.#refreshing = this.#refreshOnce(signal);
+    try {
+      return await this.#refreshing;
+    } finally {
+      this.#refreshing = undefined;
+    }
+  }
+
+  async #refreshOnce(signal: AbortSignal | undefined): Promise<State> {
+    let done: Freshness | State;
+    try {
+      done = await runAsync(this.view.refresh(), { medium: this.#medium, system: this.#system, signal });
+    } catch (error) {
+      done = this.#missingState(error);
+    }
+    if (done === 'draining' && !this.#options.frozen) return await this.#awaitDrain(signal);
+    return this.#settled(done);
+  }
+
+  #orMissing(refresh: () => Freshness): Freshness | State {
+    try {
+      return refresh();
+    } catch (error) {
+      return this.#missingState(error);
+    }
+  }
+
+  #missingState(error: unknown): State {
+    const missing = isPeatError(error, 'NAMESPACE_NOT_FOUND') || isPeatError(error, 'NAMESPACE_DROPPED');
+    if (!missing || !this.#options.emptyIfMissing) throw error;
+    return emptyState(this.#layout.namespace);
+  }
+
+  /** Rule A13: who can write finishes the drain; who can't waits, up to a deadline. */
+  async #awaitDrain(signal: AbortSignal | undefined): Promise<State> {
+    const startedAtMs = this.#system.monotonicNowMs();
+    for (;;) {
+      if (this.#options.finishDrain !== undefined) await this.#options.finishDrain();
+      else await this.#system.sleep(DRAIN_POLL_MS, { signal });
+      const done = await runAsync(this.view.refresh(), { medium: this.#medium, system: this.#system, signal });
+      if (done === 'fresh') return this.view.state;
+      const waitedMs = Math.round(this.#system.monotonicNowMs() - startedAtMs);
+      if (waitedMs > this.#options.drainWaitMs) {
+        throw new PeatError('TEMPORARY', `a drain of ${this.#layout.namespace} was not finished within ${waitedMs} ms; try again`, {
+          namespace: this.#layout.namespace,
+          waitedMs,
+        });
+      }
+    }
+  }
+
+  /** The entry of a key in a fresh state; tombstones and expired entries included. */
+  get(key: Key, options: ReadOptions = {}): Entry | undefined | Promise<Entry | undefined> {
+    const state = this.fresh(options.signal);
+    if (state instanceof Promise) return this.#getAsync(key, state, options);
+    try {
+      const looked = lookup(state, this.tables, key);
+      if (looked.missing === undefined) return looked.entry;
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+    return this.#getAsync(key, state, options);
+  }
+
+  async #getAsync(key: Key, first: State | Promise<State>, options: ReadOptions): Promise<Entry | undefined> {
+    let state = await first;
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.find(state, key, options);
+      } catch (error) {
+        if (!(error instanceof TableGoneError)) throw error;
+        if (attempt >= START_OVER_MAX) throw this.#restless(error);
+        this.view.invalidate();
+        state = await this.fresh(options.signal);
+      }
+    }
+  }
+
+  #restless(error: TableGoneError): PeatError {
+    return new PeatError('CORRUPT', `${error.file} is named by the newest root of ${this.#layout.namespace}, but is not there`, {
+      file: error.file,
+      namespace: this.#layout.namespace,
+    });
+  }
+
+  /** The entry of a key in a state. @throws TableGoneError if the state is older than the retention. */
+  async find(state: State, key: Key, options: ReadOptions = {}): Promise<Entry | undefined> {
+    for (;;) {
+      options.signal?.throwIfAborted();
+      const looked = lookup(state, this.tables, key);
+      if (looked.missing === undefined) return looked.entry;
+      await load(this.tables, looked.missing);
+    }
+  }
+
+  /** The tail of a state in key order; sorted once a state. */
+  #sorted(state: State): readonly Entry[] {
+    let sorted = this.#sortedTails.get(state);
+    if (sorted === undefined) {
+      sorted = sortedTail(state.tail);
+      this.#sortedTails.set(state, sorted);
+    }
+    return sorted;
+  }
+
+  /**
+   * The entries of a range, tombstones and expired ones included. A fresh range starts over behind its last key where tables
+   * vanish under it; one of a pinned state fails with `SNAPSHOT_EXPIRED`.
+   */
+  async *range(range: KeyRange, options: ReadOptions & { reverse: boolean; pinned?: State }): AsyncGenerator<Entry[], void> {
+    const { reverse, signal, pinned } = options;
+    let { from, to } = range;
+    let restarts = 0;
+    for (;;) {
+      const state = pinned ?? (await this.fresh(signal));
+      const reader = new RangeReader(state, { tables: this.tables, sorted: this.#sorted(state), range: { from, to }, reverse });
+      try {
+        for (;;) {
+          signal?.throwIfAborted();
+          const chunk = await this.#chunk(reader);
+          if (chunk.length === 0) return;
+          yield chunk;
+          restarts = 0;
+          const last = (chunk.at(-1) as Entry).key;
+          if (reverse) to = last;
+          else from = `${last}\0` as Key;
+          await this.#fair.due();
+        }
+      } catch (error) {
+        if (!(error instanceof TableGoneError)) throw error;
+        if (pinned !== undefined) throw snapshotExpired(error);
+        if (++restarts > START_OVER_MAX) throw this.#restless(error);
+        this.view.invalidate();
+      }
+    }
+  }
+
+  async #chunk(reader: RangeReader): Promise<Entry[]> {
+    const chunk: Entry[] = [];
+    let bytes = 0;
+    while (chunk.length < CHUNK_ENTRIES && bytes < CHUNK_BYTES) {
+      const next = reader.next();
+      const entry = next instanceof Promise ? await next : next;
+      if (entry === undefined) break;
+      chunk.push(entry);
+      bytes += entry.value?.length ?? 0;
+    }
+    return chunk;
+  }
+
+  /** True if a fresh state covers what `token`'s segment holds up to `end`. */
+  async covers(segment: string, end: number, options: ReadOptions = {}): Promise<boolean> {
+    const { root } = await this.fresh(options.signal);
+    const id = parseSegmentId(segment);
+    if (id === undefined) throw new TypeError(`not an append token: ${segment}`);
+    const absorbed = root.absorbed.get(segment);
+    if (absorbed !== undefined && absorbed.offset >= end) return true;
+    const position = this.view.positions().get(segment);
+    if (position !== undefined) return position >= end;
+    // Acknowledged and no longer in the log: absorbed and deleted. Not yet in the log: the root would be older than the token's.
+    return root.number >= id.root;
+  }
+}
+
+const CHUNK_ENTRIES = 256;
+const CHUNK_BYTES = 1024 * 1024;

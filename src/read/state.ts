@@ -1,0 +1,95 @@
+/**
+ * A consistent state of a namespace: the tables of one root, and the tail of the log that it had not absorbed. The newest
+ * stamp of a key wins, wherever it stands. States do not change; a view replaces its own.
+ */
+import { compareKeys, type Key } from '../base/key.ts';
+import { compareStamps } from '../base/stamp.ts';
+import type { Entry } from '../format/entry.ts';
+import type { Root } from '../format/root.ts';
+import { filterHash } from '../format/table/filter.ts';
+import type { TableHandle, TableStore } from './table-store.ts';
+
+export interface ShardTables {
+  readonly from: Key;
+  /** The first key of the next shard; undefined in the last one. */
+  readonly to: Key | undefined;
+  /** Newest first. */
+  readonly tables: readonly TableHandle[];
+}
+
+export interface State {
+  readonly root: Root;
+  /** Ascending; the first one's `from` is "". */
+  readonly shards: readonly ShardTables[];
+  readonly tail: ReadonlyMap<Key, Entry>;
+}
+
+/** The shards of a root with the handles of their tables. */
+export function resolveShards(root: Root, tables: TableStore): ShardTables[] {
+  return root.shards.map((shard, i) => ({
+    from: shard.from,
+    to: root.shards[i + 1]?.from,
+    tables: shard.tables.map((ref) => tables.handle(ref)).reverse(),
+  }));
+}
+
+/** The index of the shard that a key belongs to; -1 if there are no shards. */
+export function shardIndex(shards: readonly ShardTables[], key: Key): number {
+  let low = 0;
+  let high = shards.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((shards[middle] as ShardTables).from <= key) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
+
+/** What `lookup` lacked: an index, or a block of a table. */
+export interface Missing {
+  readonly table: TableHandle;
+  readonly block: number | undefined;
+}
+
+/** The entry of a key, tombstones included, or what must be loaded first. */
+export type Looked = { readonly entry: Entry | undefined; readonly missing?: undefined } | { readonly missing: Missing };
+
+/**
+ * Looks a key up in what is in memory. A table is skipped where it can't matter: its newest stamp is older than
+ * what was found, its keys lie elsewhere, or its filter does not have the key.
+ */
+export function lookup(state: State, tables: TableStore, key: Key): Looked {
+  let best = state.tail.get(key);
+  const shard = state.shards[shardIndex(state.shards, key)];
+  if (shard === undefined) return { entry: best };
+  let hash = -1;
+  for (const table of shard.tables) {
+    const { ref } = table;
+    if (key < ref.first || key > ref.last || (best !== undefined && best.stamp.time > ref.maxTime)) continue;
+    const index = tables.cachedIndex(table);
+    if (index === undefined) return { missing: { table, block: undefined } };
+    if (hash === -1) hash = filterHash(key);
+    if (!index.mayContain(key, hash)) continue;
+    const number = index.findBlock(key);
+    if (number >= index.blocks) continue;
+    const block = tables.cachedBlock(table, number);
+    if (block === undefined) return { missing: { table, block: number } };
+    const entry = block.find(key);
+    if (entry !== undefined && (best === undefined || compareStamps(entry.stamp, best.stamp) > 0)) best = entry;
+  }
+  return { entry: best };
+}
+
+/** Loads what `lookup` lacked. A promise only if the medium has no blocking calls. */
+export function load(tables: TableStore, missing: Missing): void | Promise<void> {
+  const index = tables.index(missing.table);
+  if (index instanceof Promise) return index.then(() => undefined);
+  if (missing.block === undefined) return;
+  const block = tables.block(missing.table, missing.block, index);
+  if (block instanceof Promise) return block.then(() => undefined);
+}
+
+/** The entries of the tail in key order. */
+export function sortedTail(tail: ReadonlyMap<Key, Entry>): Entry[] {
+  return [...tail.values()].sort((a, b) => compareKeys(a.key, b.key));
+}

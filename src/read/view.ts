@@ -1,0 +1,250 @@
+/**
+ * A process's view of a namespace, brought up to date before each fresh read (rule A13).
+ *
+ * The order is the rule's: list the log → newest root → contents. A listing need not be made again where the medium can
+ * tell that the folder has not changed (`watermark`); the tail is decoded once, and from then on only what was added to live
+ * segments is read. A segment that is gone means: start over, a newer root has absorbed it.
+ *
+ * What always holds after `refresh` returned `fresh`: every write acknowledged before it began is in the state, unless a newer
+ * one of its key is; and the root's number never goes down.
+ */
+import { assert, PeatError } from '../base/errors.ts';
+import type { Key } from '../base/key.ts';
+import { compareStamps } from '../base/stamp.ts';
+import type { System } from '../base/system.ts';
+import type { Entry } from '../format/entry.ts';
+import type { NamespaceLayout } from '../format/layout.ts';
+import type { Root } from '../format/root.ts';
+import { type ListedSegment, type LogListing, listLog } from '../log/log-listing.ts';
+import { type ReadFrame, SegmentReader } from '../log/segment-reader.ts';
+import { elapsedMs, newestRoot, now, ROOT_TRUST_MS, type RootReading } from '../manifest/newest-root.ts';
+import type { Medium, Watermark } from '../medium/medium.ts';
+import type { Steps } from '../medium/steps.ts';
+import { resolveShards, type State } from './state.ts';
+import type { TableHandle, TableStore } from './table-store.ts';
+
+const ATTEMPTS_MAX = 100;
+
+interface LiveSegment {
+  readonly reader: SegmentReader;
+  /** Frames that the root has not absorbed. */
+  frames: ReadFrame[];
+}
+
+/** `draining`: an entry that decides results lies in a segment that a drain has not finished; look again. */
+export type Freshness = 'fresh' | 'draining';
+
+export class View {
+  readonly #medium: Medium;
+  readonly #system: System;
+  readonly #layout: NamespaceLayout;
+  readonly #tables: TableStore;
+  #reading: RootReading | undefined;
+  #state: State | undefined;
+  #tail = new Map<Key, Entry>();
+  /** A snapshot holds `#tail`: copy it before the next change. */
+  #tailIsShared = false;
+  #listing: LogListing | undefined;
+  #logMark: Watermark | undefined;
+  #rootMark: Watermark | undefined;
+  readonly #segments = new Map<string, LiveSegment>();
+
+  readonly counters = { refreshes: 0, logListings: 0, rootListings: 0, framesRead: 0, startedOver: 0 };
+
+  constructor(context: { medium: Medium; system: System; layout: NamespaceLayout; tables: TableStore }) {
+    this.#medium = context.medium;
+    this.#system = context.system;
+    this.#layout = context.layout;
+    this.#tables = context.tables;
+  }
+
+  /** The state of the last refresh. */
+  get state(): State {
+    assert(this.#state !== undefined, 'a view is refreshed before it is used');
+    return this.#state;
+  }
+
+  /** The newest root of the last refresh, and when it was known to be the newest. */
+  get reading(): RootReading | undefined {
+    return this.#reading;
+  }
+
+  /** The state of the last refresh, which will stay as it is. */
+  pin(): State {
+    this.#tailIsShared = true;
+    return this.state;
+  }
+
+  /** Segments with frames that the root has not absorbed, and how much of their log lies before what was read. */
+  get tailFacts(): { segments: number; frames: number; bytes: number; keys: number; tornBytes: number } {
+    let frames = 0;
+    let bytes = 0;
+    let tornBytes = 0;
+    for (const segment of this.#segments.values()) {
+      frames += segment.frames.length;
+      for (const frame of segment.frames) bytes += frame.bytes;
+      tornBytes += segment.reader.tornBytes;
+    }
+    return { segments: this.#segments.size, frames, bytes, keys: this.#tail.size, tornBytes };
+  }
+
+  /** How far each segment was read: what `waitFor` and `watch` go by. */
+  positions(): Map<string, number> {
+    return new Map([...this.#segments].map(([text, { reader }]) => [text, reader.offset]));
+  }
+
+  /** Frames that the root has not absorbed, by segment. */
+  *unabsorbed(): Iterable<{ text: string; frames: readonly ReadFrame[] }> {
+    for (const [text, { frames }] of this.#segments) yield { text, frames };
+  }
+
+  /** Forgets what is known of the folders, so that the next refresh lists them. */
+  invalidate(): void {
+    this.#logMark = undefined;
+    this.#rootMark = undefined;
+  }
+
+  /**
+   * Brings the view up to date.
+   *
+   * @throws PeatError `NAMESPACE_NOT_FOUND`, `NAMESPACE_DROPPED`, `CORRUPT`, `TEMPORARY`
+   */
+  *refresh(): Steps<Freshness> {
+    this.counters.refreshes++;
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      const startedAt = now(this.#system);
+      const listing = yield* this.#listLog();
+      yield* this.#readRoot(listing);
+      const root = this.#reading?.root as Root;
+      if (!(yield* this.#readSegments(listing, root))) {
+        this.counters.startedOver++;
+        this.invalidate();
+        continue;
+      }
+      if (elapsedMs(this.#system, startedAt) >= ROOT_TRUST_MS || this.#usesDraining(root, false)) {
+        const again = yield* newestRoot(this.#layout, this.#system, this.#reading);
+        if (again === undefined || again.root.number !== root.number) {
+          this.invalidate();
+          continue;
+        }
+      }
+      return this.#usesDraining(root, true) ? 'draining' : 'fresh';
+    }
+    throw new PeatError('TEMPORARY', `${this.#layout.namespace} changed ${ATTEMPTS_MAX} times while it was being read`, {
+      namespace: this.#layout.namespace,
+    });
+  }
+
+  *#listLog(): Steps<LogListing> {
+    const mark = this.#medium.blocking?.watermark(this.#layout.log);
+    if (this.#listing !== undefined && mark !== undefined && mark === this.#logMark) return this.#listing;
+    this.counters.logListings++;
+    this.#listing = yield* listLog(this.#layout);
+    this.#logMark = mark;
+    return this.#listing;
+  }
+
+  *#readRoot(listing: LogListing): Steps<void> {
+    const readAt = now(this.#system);
+    const mark = this.#medium.blocking?.watermark(this.#layout.root);
+    if (this.#reading !== undefined && mark !== undefined && mark === this.#rootMark) {
+      this.#reading = { root: this.#reading.root, readAt };
+      return;
+    }
+    this.counters.rootListings++;
+    const reading = yield* newestRoot(this.#layout, this.#system, this.#reading);
+    if (reading === undefined) throw this.#missing('NAMESPACE_NOT_FOUND', 'does not exist');
+    if (reading.root.state === 'dropped') throw this.#missing('NAMESPACE_DROPPED', 'was dropped');
+    const before = this.#reading?.root;
+    if (before !== undefined && reading.root.number < before.number) {
+      throw new PeatError('TEMPORARY', `the newest root of ${this.#layout.namespace} went back from ${before.number} to ${reading.root.number}`);
+    }
+    this.#reading = reading;
+    this.#rootMark = mark;
+    if (reading.root !== before) this.#adopt(reading.root, listing);
+  }
+
+  #missing(code: 'NAMESPACE_NOT_FOUND' | 'NAMESPACE_DROPPED', what: string): PeatError {
+    return new PeatError(code, `namespace ${this.#layout.namespace} ${what}`, { namespace: this.#layout.namespace });
+  }
+
+  /**
+   * A new root: its tables, and the tail without what it has absorbed. A segment that an earlier listing showed
+   * and this one lacks was absorbed and deleted, and the root may have forgotten it since.
+   */
+  #adopt(root: Root, listing: LogListing): void {
+    for (const [text, segment] of this.#segments) {
+      const absorbed = root.absorbed.get(text);
+      if (!listing.has(text) || segment.reader.id.root < root.horizon || absorbed?.sealed === true) {
+        this.#segments.delete(text);
+      } else if (absorbed !== undefined) {
+        segment.reader.skipTo(absorbed.offset);
+        segment.frames = segment.frames.filter(({ end }) => end > absorbed.offset);
+      }
+    }
+    this.#tail = new Map();
+    this.#tailIsShared = false;
+    for (const { frames } of this.#segments.values()) for (const frame of frames) this.#addToTail(frame);
+    const shards = resolveShards(root, this.#tables);
+    this.#tables.retain(new Set<TableHandle>(shards.flatMap(({ tables }) => tables)));
+    this.#state = { root, shards, tail: this.#tail };
+  }
+
+  /** False if a segment is gone: start over. */
+  *#readSegments(listing: LogListing, root: Root): Steps<boolean> {
+    for (const text of this.#segments.keys()) if (!listing.has(text)) return false;
+    for (const listed of listing.values()) {
+      if (listed.id.root < root.horizon || root.absorbed.get(listed.text)?.sealed === true) continue;
+      if (!(yield* this.#readSegment(listed, root))) return false;
+    }
+    return true;
+  }
+
+  *#readSegment(listed: ListedSegment, root: Root): Steps<boolean> {
+    let segment = this.#segments.get(listed.text);
+    if (segment === undefined) {
+      const offset = root.absorbed.get(listed.text)?.offset ?? 0;
+      segment = { reader: new SegmentReader(this.#layout, listed.text, { offset, framed: listed.parts !== undefined }), frames: [] };
+      this.#segments.set(listed.text, segment);
+    }
+    if (segment.reader.sealed) return true;
+    const frames = yield* segment.reader.read({ parts: listed.parts });
+    if (frames === undefined) {
+      this.#segments.delete(listed.text);
+      return false;
+    }
+    if (frames.length === 0) return true;
+    this.counters.framesRead += frames.length;
+    this.#beginTailChange();
+    for (const frame of frames) {
+      segment.frames.push(frame);
+      this.#addToTail(frame);
+    }
+    return true;
+  }
+
+  /** A state that was handed out keeps its identity; one that was pinned keeps its tail, too. */
+  #beginTailChange(): void {
+    if (this.#tailIsShared) {
+      this.#tail = new Map(this.#tail);
+      this.#tailIsShared = false;
+    }
+    this.#state = { ...this.state, tail: this.#tail };
+  }
+
+  #addToTail(frame: ReadFrame): void {
+    for (const entry of frame.entries) {
+      const known = this.#tail.get(entry.key);
+      if (known === undefined || compareStamps(entry.stamp, known.stamp) > 0) this.#tail.set(entry.key, entry);
+    }
+  }
+
+  /** Whether a segment in use lies below the drain, and, if asked, has frames that no root covers. */
+  #usesDraining(root: Root, uncovered: boolean): boolean {
+    if (root.drain <= root.horizon) return false;
+    for (const { reader, frames } of this.#segments.values()) {
+      if (reader.id.root < root.drain && (!uncovered || frames.length > 0)) return true;
+    }
+    return false;
+  }
+}

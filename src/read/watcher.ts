@@ -1,0 +1,175 @@
+/**
+ * Finds what changed in a namespace since a position.
+ *
+ * A position is a root and how far each segment was read. As long as the segments are there, changes are read from the log.
+ * A segment may be deleted only on the word of a root that is a minute old (rule A12); who comes later than that finds what it
+ * missed in the tables made since: their entries, the tombstones included, hold the last change of each key. Tombstones absorbed
+ * after root N are dropped only when a horizon has passed N (rule A11): from then on a position at N can't be resumed, and that
+ * is said, not passed over.
+ *
+ * Frames of a segment that a drain has not finished may yet turn out dead; they are left for later.
+ */
+import { PeatError } from '../base/errors.ts';
+import type { Key } from '../base/key.ts';
+import { compareStamps } from '../base/stamp.ts';
+import type { System } from '../base/system.ts';
+import type { Entry } from '../format/entry.ts';
+import { type NamespaceLayout, parseTableFile } from '../format/layout.ts';
+import type { Root } from '../format/root.ts';
+import { type ListedSegment, listLog } from '../log/log-listing.ts';
+import { SegmentReader } from '../log/segment-reader.ts';
+import { newestRoot, type RootReading } from '../manifest/newest-root.ts';
+import { ageOf, datedRoots, rootAges } from '../manifest/root-ages.ts';
+import type { Medium } from '../medium/medium.ts';
+import { listSteps, runAsync, type Steps } from '../medium/steps.ts';
+import type { NamespaceReader } from './namespace-reader.ts';
+
+/** No segment is deleted before a root that absorbed it is this old. */
+const SEGMENT_GRACE_MS = 60_000;
+
+export interface Position {
+  readonly root: number;
+  /** How far each segment of the log was read. */
+  readonly offsets: Readonly<Record<string, number>>;
+}
+
+export interface Changes {
+  /** In the order of their stamps; the last one of a key is its state. */
+  readonly entries: readonly Entry[];
+  readonly position: Position;
+}
+
+interface Look {
+  readonly reading: RootReading | undefined;
+  readonly entries: Entry[];
+  readonly offsets: Record<string, number>;
+}
+
+export class Watcher {
+  readonly #medium: Medium;
+  readonly #system: System;
+  readonly #layout: NamespaceLayout;
+  readonly #reader: NamespaceReader;
+  readonly #segments = new Map<string, SegmentReader>();
+  #reading: RootReading | undefined;
+  #position: Position;
+
+  /** @param reader serves the state of keys that changed */
+  constructor(context: { medium: Medium; system: System; layout: NamespaceLayout; reader: NamespaceReader }, position: Position) {
+    this.#medium = context.medium;
+    this.#system = context.system;
+    this.#layout = context.layout;
+    this.#reader = context.reader;
+    this.#position = position;
+  }
+
+  /** The position of a namespace as it is now: what comes after it are the changes from now on. */
+  static async now(context: { medium: Medium; system: System; layout: NamespaceLayout; reader: NamespaceReader }): Promise<Position> {
+    const watcher = new Watcher(context, { root: -1, offsets: {} });
+    const look = await runAsync(watcher.#look(), context);
+    return { root: look.reading?.root.number ?? -1, offsets: look.offsets };
+  }
+
+  /**
+   * The changes since the last call.
+   *
+   * @throws PeatError `RESYNC_REQUIRED` if the position is older than what can be told.
+   */
+  async next(signal?: AbortSignal): Promise<Changes> {
+    const context = { medium: this.#medium, system: this.#system, signal };
+    const look = await runAsync(this.#look(), context);
+    const root = look.reading?.root;
+    const since = this.#position.root;
+    const position: Position = { root: root?.number ?? -1, offsets: look.offsets };
+    if (root !== undefined && since >= 0 && root.number > since && (await runAsync(this.#mayHaveMissed(since), context))) {
+      if (root.horizon > since) throw this.#resyncRequired(since);
+      await this.#addTableEntries(root, { since, entries: look.entries, signal });
+    }
+    const entries = await this.#withStates(look.entries, signal);
+    this.#position = position;
+    return { entries, position };
+  }
+
+  #resyncRequired(since: number): PeatError {
+    return new PeatError('RESYNC_REQUIRED', `what changed in ${this.#layout.namespace} since root ${since} is no longer known; read all of it`, {
+      namespace: this.#layout.namespace,
+    });
+  }
+
+  /** Rule A13's order: the log, the newest root, the contents; over again where a segment vanished in between. */
+  *#look(): Steps<Look> {
+    for (;;) {
+      const listing = yield* listLog(this.#layout);
+      const reading = yield* newestRoot(this.#layout, this.#system, this.#reading);
+      if (reading === undefined || reading.root.state === 'dropped') return { reading: undefined, entries: [], offsets: {} };
+      this.#reading = reading;
+      for (const text of this.#segments.keys()) if (!listing.has(text)) this.#segments.delete(text);
+      const entries: Entry[] = [];
+      const offsets: Record<string, number> = {};
+      let complete = true;
+      for (const listed of listing.values()) {
+        if (!(yield* this.#readSegment(listed, { root: reading.root, entries }))) {
+          complete = false;
+          break;
+        }
+        offsets[listed.text] = this.#segments.get(listed.text)?.offset ?? this.#position.offsets[listed.text] ?? 0;
+      }
+      if (complete) return { reading, entries, offsets };
+    }
+  }
+
+  *#readSegment(listed: ListedSegment, { root, entries }: { root: Root; entries: Entry[] }): Steps<boolean> {
+    const absorbed = root.absorbed.get(listed.text);
+    const isLive = listed.id.root >= Math.max(root.horizon, root.drain);
+    if (!isLive && absorbed === undefined) return true;
+    const fresh = new SegmentReader(this.#layout, listed.text, {
+      offset: this.#position.offsets[listed.text] ?? 0,
+      framed: listed.parts !== undefined,
+    });
+    const known = this.#segments.get(listed.text);
+    // A look that has to start over reads the segment again from the position.
+    const reader = known !== undefined && known.offset === fresh.offset ? known : fresh;
+    const frames = yield* reader.read({ parts: listed.parts });
+    if (frames === undefined) return false;
+    for (const frame of frames) {
+      if (!isLive && frame.end > (absorbed?.offset ?? 0)) break;
+      entries.push(...frame.entries);
+    }
+    if (!isLive && absorbed !== undefined && reader.offset > absorbed.offset) return true;
+    this.#segments.set(listed.text, reader);
+    return true;
+  }
+
+  /** Whether a segment with changes after root `since` may have been deleted: the root after it is a minute old, or gone. */
+  *#mayHaveMissed(since: number): Steps<boolean> {
+    const ages = rootAges(datedRoots(this.#layout, yield* listSteps(this.#layout.root, { stats: true })));
+    return ageOf(ages, since + 1) >= SEGMENT_GRACE_MS;
+  }
+
+  /** Everything in tables made after root `since`: it has at least what was absorbed since. */
+  async #addTableEntries(root: Root, { since, entries, signal }: { since: number; entries: Entry[]; signal: AbortSignal | undefined }): Promise<void> {
+    const made = new Set<string>();
+    for (const { tables } of root.shards) {
+      for (const { file } of tables) if ((parseTableFile(file)?.root ?? 0) > since) made.add(file);
+    }
+    if (made.size === 0) return;
+    for (const shard of root.shards) {
+      if (!shard.tables.some(({ file }) => made.has(file))) continue;
+      const next = root.shards[root.shards.indexOf(shard) + 1]?.from;
+      for await (const chunk of this.#reader.range({ from: shard.from, to: next }, { reverse: false, signal })) entries.push(...chunk);
+    }
+  }
+
+  /** Orders the changes, and lets the last event of each key be its state: an older write that lost is followed by the winner. */
+  async #withStates(changes: Entry[], signal: AbortSignal | undefined): Promise<Entry[]> {
+    if (changes.length === 0) return [];
+    const ordered = [...changes].sort((a, b) => compareStamps(a.stamp, b.stamp));
+    const last = new Map<Key, Entry>();
+    for (const entry of ordered) last.set(entry.key, entry);
+    for (const [key, entry] of last) {
+      const current = await this.#reader.get(key, { signal });
+      if (current !== undefined && compareStamps(current.stamp, entry.stamp) > 0) ordered.push(current);
+    }
+    return ordered;
+  }
+}

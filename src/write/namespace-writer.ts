@@ -1,0 +1,426 @@
+/**
+ * Appends batches of one namespace: group commit, rotation, post-check, retry.
+ *
+ * What always holds:
+ * 1. Batches take effect in the order of the calls. One group is under way at a time; what is called meanwhile forms the next one.
+ * 2. A promise resolves only after the batch is durable (as `durability` says) and its fate is known (rule A6).
+ * 3. A batch that is dead is appended again; one whose fate is unknown never is.
+ *
+ * On the fast path an append is one write and one sync: the root was read under 30 s before, so that under 60 s
+ * have passed when the sync returns, and no horizon can have reached the segment meanwhile.
+ */
+import { assert, isPeatError, PeatError } from '../base/errors.ts';
+import { StampClock } from '../base/stamp.ts';
+import { newWriterId, type System } from '../base/system.ts';
+import { checkWriterFeatures } from '../format/features.ts';
+import { type NamespaceLayout, rootName, segmentIdText } from '../format/layout.ts';
+import { openSegmentWriter, type SegmentWriter } from '../log/segment-writer.ts';
+import { elapsedMs, newestRoot, now, ROOT_TRUST_MS, type Moment, type RootReading } from '../manifest/newest-root.ts';
+import type { Medium } from '../medium/medium.ts';
+import { requireBlocking, runAsync, runBlocking, sleepSteps, type Steps } from '../medium/steps.ts';
+import { type Fate, fateOf } from './post-check.ts';
+
+/** A root read longer ago is read again before an append. */
+const ROOT_REFRESH_MS = 30_000;
+/** A segment is left when its root was read longer ago, so that no horizon comes near it. */
+const SEGMENT_AGE_MAX_MS = 5 * 60_000;
+/** A group takes no more batches beyond this; a single batch may be larger. */
+const GROUP_BYTES_MAX = 4 * 1024 * 1024;
+const RETRIES_MAX = 5;
+const DRAIN_POLL_MS = 20;
+const DRAIN_WAIT_MS = 30_000;
+
+export type Durability = 'sync' | 'os';
+
+export interface NamespaceWriterOptions {
+  readonly durability: Durability;
+  readonly segmentBytesMax: number;
+  /** Bytes that may wait for the disk before further calls wait to be taken in. */
+  readonly pendingBytesMax: number;
+  /** What to add to this machine's clock to get the medium's. */
+  readonly clockOffsetMs: number;
+  /** Create the namespace if it is not there. */
+  readonly create: boolean;
+  /** A root just read by the reader of the same handle, to spare a reading; undefined if it has none. */
+  readonly knownRoot: () => RootReading | undefined;
+  /** Called when a segment was left, and at the end. */
+  readonly onSegmentEnd?: () => void;
+}
+
+/** Where an appended batch stands: `<namespace>:<segment>@<end>`. Another process can wait until it sees it. */
+export type AppendToken = string;
+
+interface Pending {
+  readonly payload: Uint8Array;
+  readonly resolve: (token: AppendToken) => void;
+  readonly reject: (error: unknown) => void;
+  time: number;
+}
+
+interface Group {
+  batches: Pending[];
+  segment: SegmentWriter | undefined;
+}
+
+export class NamespaceWriter {
+  readonly #medium: Medium;
+  readonly #system: System;
+  readonly #layout: NamespaceLayout;
+  readonly #options: NamespaceWriterOptions;
+  readonly #writerId: string;
+  readonly #clock: StampClock;
+  #reading: RootReading | undefined;
+  #segment: SegmentWriter | undefined;
+  #segmentReadAt: Moment | undefined;
+  #sequence = 0;
+  #queue: Pending[] = [];
+  #queuedBytes = 0;
+  #underWay: Group | undefined;
+  #loop: Promise<void> | undefined;
+  #spaceWaiters: (() => void)[] = [];
+  #closed = false;
+
+  /** Facts for `stats()`. */
+  readonly counters = { batches: 0, groups: 0, bytes: 0, segments: 0, rootReads: 0, postChecks: 0, retries: 0 };
+
+  constructor(context: { medium: Medium; system: System; layout: NamespaceLayout }, options: NamespaceWriterOptions) {
+    this.#medium = context.medium;
+    this.#system = context.system;
+    this.#layout = context.layout;
+    this.#options = options;
+    this.#writerId = newWriterId(context.system);
+    this.#clock = new StampClock(context.system, options.clockOffsetMs);
+  }
+
+  /** Rule A5: stamps to come are above this one, too. */
+  observe(time: number): void {
+    this.#clock.observe(time);
+  }
+
+  /** True while calls must wait to be taken in; see `space`. */
+  get full(): boolean {
+    return this.#queuedBytes >= this.#options.pendingBytesMax;
+  }
+
+  /** Resolves when there is room again. */
+  async space(signal?: AbortSignal): Promise<void> {
+    while (this.full && !this.#closed) {
+      signal?.throwIfAborted();
+      await new Promise<void>((resolve) => {
+        this.#spaceWaiters.push(resolve);
+        signal?.addEventListener('abort', () => resolve(), { once: true });
+      });
+    }
+    signal?.throwIfAborted();
+  }
+
+  /** Appends a batch; resolves when it is acknowledged. The payload must not change any more. */
+  append(payload: Uint8Array): Promise<AppendToken> {
+    if (this.#closed) return Promise.reject(this.#closedError());
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ payload, resolve, reject, time: 0 });
+      this.#queuedBytes += payload.length;
+      this.#loop ??= this.#run();
+    });
+  }
+
+  /**
+   * Appends a batch and blocks until it is acknowledged. Batches that were called before and still wait are
+   * written with it, in order.
+   */
+  appendBlocking(payload: Uint8Array): AppendToken {
+    if (this.#closed) throw this.#closedError();
+    requireBlocking(this.#medium);
+    const outcome: { token?: AppendToken; error?: unknown } = {};
+    const mine: Pending = {
+      payload,
+      time: 0,
+      resolve: (token) => {
+        outcome.token = token;
+      },
+      reject: (error) => {
+        outcome.error = error;
+      },
+    };
+    const batches = [...this.#queue.splice(0), mine];
+    this.#queuedBytes = 0;
+    this.#commitBlocking({ batches, segment: undefined });
+    this.#wakeSpace();
+    if (outcome.token === undefined) throw outcome.error;
+    return outcome.token;
+  }
+
+  /** Waits for everything that was called, seals, and takes nothing more. Idempotent. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#wakeSpace();
+    while (this.#loop !== undefined) await this.#loop;
+    const segment = this.#segment;
+    this.#segment = undefined;
+    if (segment !== undefined) await this.#leave(segment);
+  }
+
+  #closedError(): PeatError {
+    return new PeatError('CLOSED', `namespace ${this.#layout.namespace} is closed`, { namespace: this.#layout.namespace });
+  }
+
+  #wakeSpace(): void {
+    for (const wake of this.#spaceWaiters.splice(0)) wake();
+  }
+
+  // ---- the loop: group after group
+
+  async #run(): Promise<void> {
+    try {
+      // Calls of one turn of the event loop join one group.
+      await Promise.resolve();
+      while (this.#queue.length > 0) {
+        const group: Group = { batches: this.#takeGroup(), segment: undefined };
+        this.#underWay = group;
+        await this.#commit(group);
+        this.#underWay = undefined;
+        this.#wakeSpace();
+      }
+    } finally {
+      this.#underWay = undefined;
+      this.#loop = undefined;
+    }
+  }
+
+  #takeGroup(): Pending[] {
+    let bytes = 0;
+    let count = 0;
+    for (const { payload } of this.#queue) {
+      if (count > 0 && bytes + payload.length > GROUP_BYTES_MAX) break;
+      bytes += payload.length;
+      count++;
+    }
+    this.#queuedBytes -= bytes;
+    return this.#queue.splice(0, count);
+  }
+
+  async #commit(group: Group): Promise<void> {
+    const context = { medium: this.#medium, system: this.#system };
+    try {
+      for (let attempt = 0; attempt <= RETRIES_MAX; attempt++) {
+        if (!this.#rootIsFresh()) await this.#readOrCreate();
+        await this.#leaveOldSegment();
+        const segment = this.#currentSegment();
+        group.segment = segment;
+        const ends = await this.#append(segment, group, (batches, durable) => segment.append(batches, durable));
+        const fates = this.#isFast(segment) ? undefined : await runAsync(this.#postCheck(segment, ends), context);
+        const done = this.#settle(group, { segment, ends, fates });
+        if (this.#segment !== segment) await this.#leave(segment);
+        if (done) return;
+      }
+      throw this.#retriesError();
+    } catch (error) {
+      for (const { reject } of group.batches) reject(error);
+    }
+  }
+
+  #commitBlocking(group: Group): void {
+    const context = { medium: this.#medium, system: this.#system };
+    try {
+      for (let attempt = 0; attempt <= RETRIES_MAX; attempt++) {
+        if (!this.#rootIsFresh()) runBlocking(this.#readRoot(), context);
+        // A folder of objects takes one at a time: while one is being put, another segment is needed.
+        if (!this.#medium.canAppend && this.#underWay?.segment === this.#segment) this.#segment = undefined;
+        if (this.#segmentIsOld()) this.#dropSegment();
+        const segment = this.#currentSegment();
+        const ends = this.#append(segment, group, (batches, durable) => segment.appendBlocking(batches, durable));
+        const fates = this.#isFast(segment) ? undefined : runBlocking(this.#postCheck(segment, ends), context);
+        if (fates?.includes('dead') && this.#underWay !== undefined) {
+          // What is under way was called before, is cut off too, and must not be overtaken.
+          throw new PeatError('TEMPORARY', 'the segment was cut off while an append was under way; try again');
+        }
+        if (this.#settle(group, { segment, ends, fates })) return;
+      }
+      throw this.#retriesError();
+    } catch (error) {
+      for (const { reject } of group.batches) reject(error);
+    }
+  }
+
+  #retriesError(): PeatError {
+    return new PeatError('TEMPORARY', `an append was cut off ${RETRIES_MAX + 1} times by a compactor's horizon; nothing was written`, {
+      namespace: this.#layout.namespace,
+    });
+  }
+
+  // ---- the parts of a commit
+
+  /** Rule A5, then the write. A failure after the write began leaves the outcome open (rule A15). */
+  #append<T>(
+    segment: SegmentWriter,
+    group: Group,
+    write: (batches: readonly Pending[], durable: boolean) => T,
+  ): T {
+    const before = segment.bytes;
+    for (const batch of group.batches) batch.time = this.#clock.next();
+    const rethrow = (error: unknown): never => {
+      if (this.#segment === segment) this.#segment = undefined;
+      segment.abandon();
+      throw segment.bytes === before && !segment.failed ? error : this.#unknown('the medium failed while it was being written', error);
+    };
+    let result: T;
+    try {
+      result = write(group.batches, this.#options.durability === 'sync');
+    } catch (error) {
+      return rethrow(error);
+    }
+    return (result instanceof Promise ? result.catch(rethrow) : result) as T;
+  }
+
+  #unknown(why: string, cause?: unknown): PeatError {
+    return new PeatError('OUTCOME_UNKNOWN', `an append to ${this.#layout.namespace} may or may not have happened: ${why}`, {
+      namespace: this.#layout.namespace,
+      ...(cause === undefined ? {} : { cause }),
+    });
+  }
+
+  /**
+   * Resolves or rejects the promises of a group; what is dead stays in it. False if it must be appended again.
+   *
+   * @param fates of each batch; undefined if all are acknowledged
+   */
+  #settle(group: Group, { segment, ends, fates }: { segment: SegmentWriter; ends: readonly number[]; fates: readonly Fate[] | undefined }): boolean {
+    const text = segmentIdText(segment.id);
+    const dead: Pending[] = [];
+    group.batches.forEach((batch, i) => {
+      const fate = fates?.[i] ?? 'acknowledged';
+      if (fate === 'dead') {
+        dead.push(batch);
+      } else if (fate === 'unknown') {
+        batch.reject(this.#unknown('its segment was forgotten before it could be checked'));
+      } else {
+        this.counters.batches++;
+        this.counters.bytes += batch.payload.length;
+        batch.resolve(`${this.#layout.namespace}:${text}@${ends[i]}`);
+      }
+    });
+    group.batches = dead;
+    this.counters.groups++;
+    if (dead.length === 0) return true;
+    this.counters.retries++;
+    if (this.#segment === segment) this.#segment = undefined;
+    return false;
+  }
+
+  #rootIsFresh(): boolean {
+    const known = this.#options.knownRoot();
+    if (known !== undefined && known.readAt.monotonicMs > (this.#reading?.readAt.monotonicMs ?? -1)) this.#adopt(known);
+    return this.#reading !== undefined && elapsedMs(this.#system, this.#reading.readAt) < ROOT_REFRESH_MS;
+  }
+
+  /** The first write through a handle may create the namespace; a drop that comes later is an error. */
+  async #readOrCreate(): Promise<void> {
+    const context = { medium: this.#medium, system: this.#system, layout: this.#layout };
+    try {
+      await runAsync(this.#readRoot(), context);
+    } catch (error) {
+      const missing = isPeatError(error, 'NAMESPACE_NOT_FOUND') || isPeatError(error, 'NAMESPACE_DROPPED');
+      if (!missing || !this.#options.create || this.#reading !== undefined) throw error;
+      const { createNamespace } = await import('../manifest/commit-root.ts');
+      await createNamespace(context);
+      await runAsync(this.#readRoot(), context);
+    }
+  }
+
+  *#readRoot(): Steps<void> {
+    this.counters.rootReads++;
+    const reading = yield* newestRoot(this.#layout, this.#system, this.#reading);
+    if (reading === undefined) {
+      throw new PeatError('NAMESPACE_NOT_FOUND', `there is no namespace ${this.#layout.namespace}`, { namespace: this.#layout.namespace });
+    }
+    this.#adopt(reading);
+  }
+
+  #adopt(reading: RootReading): void {
+    const { root } = reading;
+    checkWriterFeatures(root, rootName(this.#layout, root.number));
+    if (root.state === 'dropped') {
+      throw new PeatError('NAMESPACE_DROPPED', `namespace ${this.#layout.namespace} was dropped`, { namespace: this.#layout.namespace });
+    }
+    this.#reading = reading;
+    if (root.maxStamp !== undefined) this.#clock.observe(root.maxStamp.time);
+    if (root.dropFloor !== undefined) this.#clock.observe(root.dropFloor.time);
+  }
+
+  /** True where the shortcut of the design holds: the root is young enough that no horizon can be near the segment. */
+  #isFast(segment: SegmentWriter): boolean {
+    const reading = this.#reading;
+    assert(reading !== undefined, 'a root was read before the append');
+    const { horizon, drain } = reading.root;
+    return segment.id.root >= Math.max(horizon, drain) && elapsedMs(this.#system, reading.readAt) < ROOT_TRUST_MS;
+  }
+
+  *#postCheck(segment: SegmentWriter, ends: readonly number[]): Steps<Fate[]> {
+    this.counters.postChecks++;
+    const text = segmentIdText(segment.id);
+    const startedAt = now(this.#system);
+    for (;;) {
+      yield* this.#readRoot();
+      const root = this.#reading?.root;
+      assert(root !== undefined, 'a root was read');
+      const fates = ends.map((end) => fateOf(root, { id: segment.id, text, end }));
+      if (!fates.includes('wait')) return fates;
+      if (elapsedMs(this.#system, startedAt) > DRAIN_WAIT_MS) {
+        throw this.#unknown(`a drain was not finished within ${DRAIN_WAIT_MS / 1000} s`);
+      }
+      yield* sleepSteps(DRAIN_POLL_MS);
+    }
+  }
+
+  // ---- segments
+
+  #segmentIsOld(): boolean {
+    const segment = this.#segment;
+    const reading = this.#reading;
+    if (segment === undefined || reading === undefined || this.#segmentReadAt === undefined) return false;
+    return (
+      segment.failed ||
+      segment.bytes >= this.#options.segmentBytesMax ||
+      elapsedMs(this.#system, this.#segmentReadAt) > SEGMENT_AGE_MAX_MS ||
+      segment.id.root < reading.root.drain
+    );
+  }
+
+  async #leaveOldSegment(): Promise<void> {
+    const segment = this.#segment;
+    if (segment === undefined || !this.#segmentIsOld()) return;
+    this.#segment = undefined;
+    await this.#leave(segment);
+  }
+
+  /** Every batch of the segment has been checked, so the seal may follow (rule A8). */
+  async #leave(segment: SegmentWriter): Promise<void> {
+    try {
+      await segment.seal();
+    } catch {
+      // A missing seal costs nothing but a little patience of the compactor's.
+      segment.abandon();
+    }
+    this.#options.onSegmentEnd?.();
+  }
+
+  /** For blocking calls: no seal, since something may be under way in the segment. */
+  #dropSegment(): void {
+    if (this.#underWay?.segment !== this.#segment) this.#segment?.abandon();
+    this.#segment = undefined;
+  }
+
+  #currentSegment(): SegmentWriter {
+    if (this.#segment !== undefined) return this.#segment;
+    const reading = this.#reading;
+    assert(reading !== undefined, 'a root was read before a segment is opened');
+    this.#segmentReadAt = reading.readAt;
+    this.counters.segments++;
+    this.#segment = openSegmentWriter(this.#medium, this.#layout, {
+      root: reading.root.number,
+      writer: this.#writerId,
+      sequence: this.#sequence++,
+    });
+    return this.#segment;
+  }
+}
