@@ -1,7 +1,6 @@
 /** What a compaction pass is given, and what it reports. */
 import type { System } from '../src/base/system.ts';
 import type { NamespaceLayout } from '../src/format/layout.ts';
-import type { Root } from '../src/format/root.ts';
 import type { StoreConstants } from '../src/format/store-file.ts';
 import type { RootBase } from '../src/manifest/commit-root.ts';
 import type { Medium } from '../src/medium/medium.ts';
@@ -11,8 +10,6 @@ export interface PassContext {
   readonly system: System;
   readonly layout: NamespaceLayout;
   readonly constants: StoreConstants;
-  /** Told of what people should know: damage, failed deletions. */
-  readonly log: (message: string) => void;
 }
 
 export interface PassOptions {
@@ -31,13 +28,15 @@ export type PassOutcome = 'committed' | 'nothing' | 'lost';
 
 export interface PassResult {
   readonly outcome: PassOutcome;
-  /** The newest root, as far as this pass knows: its own if it committed one. */
-  readonly root: Root;
+  /** Number of the newest root, as far as this pass knows: of its own if it committed one. */
+  readonly root: number;
   /** To be handed to the next pass; undefined after a lost one. */
   readonly base: RootBase | undefined;
   readonly framesIn: number;
   readonly entriesIn: number;
   readonly logBytesIn: number;
+  /** When, by its stamp, the oldest frame that was taken in was written; undefined if there was none. */
+  readonly oldestFrameMs: number | undefined;
   readonly tableBytesOut: number;
   readonly rootBytes: number;
   readonly shardsTouched: number;
@@ -49,6 +48,7 @@ export interface PassResult {
   /** The horizon that this pass published, if it moved. */
   readonly horizonMovedTo: number | undefined;
   readonly deleted: CleanupReport;
+  /** What people should know: damage, deletions that failed. */
   readonly warnings: readonly string[];
 }
 

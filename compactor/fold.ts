@@ -35,6 +35,8 @@ export interface Fold {
   readonly frames: number;
   readonly deltas: number;
   readonly bytes: number;
+  /** Stamp time of the oldest frame that was read. */
+  readonly oldestTime: number | undefined;
   /** Newest stamp absorbed, by this root or an earlier one. */
   readonly maxStamp: Stamp | undefined;
   /** The bound was reached before the tail's end. */
@@ -76,6 +78,7 @@ class Folding {
   #frames = 0;
   #deltas = 0;
   #bytes = 0;
+  #oldestTime: number | undefined;
   #maxStamp: Stamp | undefined;
   #more = false;
   #incompleteFrom: number | undefined;
@@ -114,27 +117,29 @@ class Folding {
   /** Takes in what is new; false if the segment has vanished. */
   async read(segment: ListedSegment): Promise<boolean> {
     const reader = this.#open(segment, this.#root.absorbed.get(segment.text)?.offset ?? 0);
-    for (;;) {
+    let isAtEnd = false;
+    while (!isAtEnd) {
+      if (this.isFull) {
+        this.leave(segment);
+        break;
+      }
       const start = reader.offset;
-      let frames: ReadFrame[] | undefined;
       try {
-        frames = await this.#readSome(reader, segment);
+        const frames = await this.#readSome(reader, segment);
+        if (frames === undefined) return false;
+        this.#take(frames);
       } catch (error) {
         if (!isPeatError(error, 'CORRUPT')) throw error;
         await this.#takeUpToDamage(segment, start, error);
-        return true;
+        break;
       }
-      if (frames === undefined) return false;
-      this.#take(frames);
-      if (reader.gaps > 0) this.#warnings.push(`${segment.text}: ${reader.gaps} objects are missing before later ones`);
-      if (frames.length > 0 || reader.sealed) this.#cover(segment, { offset: reader.offset, sealed: reader.sealed });
-      if (bytesOf(frames) < READ_BYTES) return true;
-      if (this.isFull) {
-        this.leave(segment);
-        return true;
-      }
+      isAtEnd = reader.sealed || hasReachedEnd(reader, segment, start);
+      // With a gap before it, a seal does not count (rule A7): the segment ends when a horizon passes it.
+      if (reader.offset > start) this.#cover(segment, { offset: reader.offset, sealed: reader.sealed && reader.gaps === 0 });
       await this.#options.pacer.rest();
     }
+    if (reader.gaps > 0) this.#warnings.push(`${segment.text}: ${reader.gaps} objects are missing before later ones`);
+    return true;
   }
 
   #open(segment: ListedSegment, offset: number, onDamage?: () => void): SegmentReader {
@@ -154,7 +159,10 @@ class Folding {
     const limit = segment.parts === undefined ? (damage.offset ?? start) : Number(damage.file?.split('/').at(-1));
     let frames: ReadFrame[] | undefined;
     try {
-      frames = await this.#readSome(this.#open(segment, start, () => {}), segment);
+      frames = await this.#readSome(
+        this.#open(segment, start, () => {}),
+        segment,
+      );
     } catch (error) {
       if (!isPeatError(error, 'CORRUPT')) throw error;
     }
@@ -178,6 +186,7 @@ class Folding {
       this.#bytes += bytes;
       this.#deltas += entries.length;
       this.#maxStamp = maxStamp(this.#maxStamp, stamp);
+      this.#oldestTime = Math.min(this.#oldestTime ?? stamp.time, stamp.time);
       for (const entry of entries) {
         const other = newest.get(entry.key);
         if (other === undefined || compareStamps(entry.stamp, other.stamp) > 0) newest.set(entry.key, entry);
@@ -199,6 +208,7 @@ class Folding {
       frames: this.#frames,
       deltas: this.#deltas,
       bytes: this.#bytes,
+      oldestTime: this.#oldestTime,
       maxStamp: this.#maxStamp,
       more: this.#more,
       incompleteFrom: this.#incompleteFrom,
@@ -207,6 +217,7 @@ class Folding {
   }
 }
 
-function bytesOf(frames: readonly ReadFrame[]): number {
-  return frames.reduce((sum, { bytes }) => sum + bytes, 0);
+/** Whether a read that began at `start` stopped because nothing more is there, and not because it had read enough. */
+function hasReachedEnd(reader: SegmentReader, { parts }: ListedSegment, start: number): boolean {
+  return parts === undefined ? reader.offset - start < READ_BYTES : reader.offset > (parts.at(-1) ?? -1);
 }

@@ -2,6 +2,7 @@
  * peatlog: an embedded append-log datastore that many processes share, with a background compactor.
  * `docs/api.md` describes what is exported here.
  */
+export type { CompactionSummary, CompactorEvent, PassFacts, RunCompactorOptions } from '../compactor/index.ts';
 export { isPeatError, PeatError, type PeatErrorCode } from './base/errors.ts';
 export { nodeSystem, type System } from './base/system.ts';
 export type { DeleteOperation, ExpiryOptions, Operation, PutOperation } from './datastore/batch.ts';

@@ -1,5 +1,5 @@
 /** An open store: its namespaces, and what concerns all of them. */
-import { type CompactionSummary, compactorLock, compactUntilDone, tryElection } from '../../compactor/index.ts';
+import { type CompactionSummary, compactorLock, compactUntilDone, type PassContext, type RunCompactorOptions, tryElection } from '../../compactor/index.ts';
 import { isPeatError, PeatError } from '../base/errors.ts';
 import type { System } from '../base/system.ts';
 import { checkNamespaceName, NAMESPACES_PREFIX, namespaceLayout } from '../format/layout.ts';
@@ -126,9 +126,21 @@ export class Store {
         purpose: 'compact()',
       });
       const signals = options.signal === undefined ? held.signal : AbortSignal.any([held.signal, options.signal]);
-      summaries.push(await compactUntilDone({ ...this.#context(), layout, constants: this.file.constants }, { signal: signals }));
+      summaries.push(await compactUntilDone(this.#passContext(name), { signal: signals }));
     }
     return summaries;
+  }
+
+  /**
+   * Runs a compactor in this process until `options.signal` is aborted: for programs that bring their own compactor process.
+   *
+   * @example await store.runCompactor({ signal, onEvent: (event) => console.log(JSON.stringify(event)) });
+   */
+  async runCompactor(options: RunCompactorOptions): Promise<void> {
+    this.#checkWritable();
+    const { runCompactor } = await import('../../compactor/run-compactor.ts');
+    for (const name of options.namespaces ?? []) checkNamespaceName(name);
+    await runCompactor({ medium: this.#medium, system: this.#system, constants: this.file.constants }, options);
   }
 
   /** Waits for everything under way, closes all namespaces, and lets go. Idempotent. */
@@ -221,11 +233,13 @@ export class Store {
     const layout = namespaceLayout(name);
     await using held = await tryElection(compactorLock({ ...this.#context(), layout }));
     if (held === undefined) return false;
-    await compactUntilDone(
-      { ...this.#context(), layout, constants: this.file.constants },
-      { signal: held.signal, passesMax: 1, bytesMax: AUTO_COMPACT_BYTES },
-    );
+    await compactUntilDone(this.#passContext(name), { signal: held.signal, passesMax: 1, bytesMax: AUTO_COMPACT_BYTES, upkeep: false });
     return true;
+  }
+
+  #passContext(name: string): PassContext {
+    const log = (message: string): void => this.#warn('damage', name, message);
+    return { medium: this.#medium, system: this.#system, layout: namespaceLayout(name), constants: this.file.constants, log };
   }
 
   #warn(code: Warning['code'], namespace: string, message: string, cause?: unknown): void {

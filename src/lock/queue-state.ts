@@ -9,8 +9,9 @@
  * Each of these is true for ever once it was listed: a ticket that is over stays over. So a listing may be old or may
  * have been made while files came and went; what it shows still holds, and only what it does not show may exist.
  */
-import type { ListedObject } from '../medium/medium.ts';
+
 import { padNumber } from '../format/layout.ts';
+import type { ListedObject } from '../medium/medium.ts';
 
 export interface QueueState {
   /** Numbers that have a ticket file, ascending. */

@@ -125,7 +125,9 @@ export class TicketLock {
       isVoid = state === undefined;
       if (state === undefined) return undefined;
       const held = new HeldLock(number, () => this.#giveBack({ number, leaseMs, heartbeat, state }));
-      isVoid = !(await heartbeat.hold((why) => held.lose(new PeatError('LOCK_LOST', `lock ${this.#name} was lost: ${why}`, { lock: this.#name }))));
+      isVoid = !(await heartbeat.hold((why) =>
+        held.lose(new PeatError('LOCK_LOST', `lock ${this.#name} was lost: ${why}`, { lock: this.#name })),
+      ));
       if (!isVoid) handle = held;
       return handle;
     } finally {
@@ -243,7 +245,11 @@ class Wait {
     const { lockName, watch } = this.#options;
     const waitedMs = Math.round(this.#waitedMs());
     const who = watch.describe(holder);
-    return new PeatError('LOCK_TIMEOUT', `lock ${lockName} was not free within ${waitedMs} ms: held by ${who}`, { lock: lockName, holder: who, waitedMs });
+    return new PeatError('LOCK_TIMEOUT', `lock ${lockName} was not free within ${waitedMs} ms: held by ${who}`, {
+      lock: lockName,
+      holder: who,
+      waitedMs,
+    });
   }
 
   /** Between two looks that found ticket `holder` in front. */
@@ -266,7 +272,9 @@ class Wait {
     const woken = new AbortController();
     const either = signal === undefined ? woken.signal : AbortSignal.any([signal, woken.signal]);
     const end = (): void => woken.abort();
-    void Promise.resolve().then(wake).then(end, () => {});
+    void Promise.resolve()
+      .then(wake)
+      .then(end, () => {});
     try {
       await system.sleep(ms, { signal: either });
     } catch (error) {

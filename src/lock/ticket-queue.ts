@@ -92,8 +92,8 @@ export class TicketQueue {
    * Tickets and markers count from the first listing, floors from the second: one reading of a directory may show a
    * ticket, miss its marker, which a sweep has just deleted, and miss the floor, which it had read past before the sweep
    * put it there. The second listing can't miss that floor. A floor of the first listing is as true, so it counts as
-   * well: the one listed before may have given way to a higher one in mid-listing. And as a sweep deletes tickets before
-   * markers, a ticket that lost its marker during the first listing is no longer in the second.
+   * well. And as a sweep deletes tickets before markers, a ticket whose marker was gone in the first listing is gone in
+   * the second: so even a floor that gives way to a higher one in mid-listing, and is missed, can't mislead.
    *
    * Waiting is always safe: a live ticket ahead in the first listing saves the second one.
    */
@@ -104,7 +104,7 @@ export class TicketQueue {
     if (ahead !== n) return { kind: 'wait', for: ahead, state: first };
 
     const second = await this.state();
-    if (isOver(second, n) || n <= first.floor) return { kind: 'void', state: second };
+    if (isOver(second, n)) return { kind: 'void', state: second };
     return { kind: 'hold', state: second };
   }
 

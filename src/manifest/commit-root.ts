@@ -10,8 +10,8 @@
  */
 import { createHash } from 'node:crypto';
 import { PeatError } from '../base/errors.ts';
-import { newNonce, type System } from '../base/system.ts';
 import { maxStamp } from '../base/stamp.ts';
+import { newNonce, type System } from '../base/system.ts';
 import { checkWriterFeatures } from '../format/features.ts';
 import { type NamespaceLayout, parseRootName, rootName } from '../format/layout.ts';
 import { NO_COUNTS, type Root } from '../format/root.ts';

@@ -64,7 +64,7 @@ export class FileDescriptors {
   }
 
   clear(): void {
-    for (const name of [...this.#files.keys()]) this.drop(name);
+    for (const name of this.#files.keys()) this.drop(name);
   }
 
   #closeIfUnused(file: OpenFile): void {

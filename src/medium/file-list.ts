@@ -28,16 +28,6 @@ export function* listFolders(tree: FileTree, prefix: string): FileSteps<string[]
   return folders.sort();
 }
 
-/** The names of the directories in a directory, in order. */
-export function* listFolders(tree: FileTree, prefix: string): FileSteps<string[]> {
-  const folders: string[] = [];
-  for (const entry of yield* readIfThere(tree.path(prefix.slice(0, -1)))) {
-    if (entry.name.startsWith('.')) continue;
-    if (yield* isDirectory(tree, prefix + entry.name, entry)) folders.push(entry.name);
-  }
-  return folders.sort();
-}
-
 function* collect(tree: FileTree, prefix: string, context: { options: ListOptions; into: string[] }): FileSteps<void> {
   const { options, into } = context;
   const after = options.after ?? '';

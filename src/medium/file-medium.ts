@@ -55,7 +55,6 @@ export class FileMedium implements Medium {
     this.isRemote = facts.isRemote;
     this.localDirectory = facts.localDirectory;
     this.blocking = facts.blocking;
-    this.localDirectory = facts.isRemote ? undefined : operations.tree.root;
   }
 
   /**
@@ -96,10 +95,6 @@ export class FileMedium implements Medium {
 
   list(prefix: string, options: ListOptions = {}): Promise<ListedObject[]> {
     return this.#operations.caller.run(this.#operations.list(prefix, options));
-  }
-
-  listFolders(prefix: string): Promise<string[]> {
-    return this.#operations.caller.run(this.#operations.listFolders(prefix));
   }
 
   listFolders(prefix: string): Promise<string[]> {

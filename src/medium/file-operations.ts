@@ -54,10 +54,6 @@ export class FileOperations {
     return yield* this.#reader.get(name, range);
   }
 
-  *listFolders(prefix: string): FileSteps<string[]> {
-    return yield* listFolders(this.tree, prefix);
-  }
-
   *list(prefix: string, options: ListOptions): FileSteps<ListedObject[]> {
     this.#checkOpen();
     return yield* list(this.tree, prefix, options);

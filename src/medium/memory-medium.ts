@@ -31,7 +31,6 @@ export class MemoryMedium implements Medium {
   readonly canAppend: boolean;
   readonly isRemote: boolean;
   readonly localDirectory: undefined = undefined;
-  readonly localDirectory: string | undefined = undefined;
   readonly blocking: BlockingMedium | undefined;
   readonly #storage: MemoryStorage;
 
@@ -48,11 +47,6 @@ export class MemoryMedium implements Medium {
 
   async get(name: string, range?: ByteRange): Promise<Buffer | undefined> {
     return this.#storage.get(name, range);
-  }
-
-  async listFolders(prefix: string): Promise<string[]> {
-    const below = this.#storage.list(prefix).map(({ name }) => name.slice(prefix.length).split('/'));
-    return [...new Set(below.filter(({ length }) => length > 1).map(([folder]) => folder as string))];
   }
 
   async list(prefix: string, options?: ListOptions): Promise<ListedObject[]> {

@@ -90,7 +90,6 @@ export class FaultyMedium implements Medium {
   readonly canAppend: boolean;
   readonly isRemote: boolean;
   readonly blocking: BlockingMedium | undefined;
-  readonly localDirectory: string | undefined;
   readonly counts: Record<Operation, number> = Object.fromEntries(OPERATIONS.map((op) => [op, 0])) as Record<Operation, number>;
   readonly calls: MediumCall[] = [];
   readonly #inner: Medium;
@@ -106,7 +105,6 @@ export class FaultyMedium implements Medium {
     this.description = inner.description;
     this.canAppend = inner.canAppend;
     this.isRemote = inner.isRemote;
-    this.localDirectory = inner.localDirectory;
     this.localDirectory = inner.localDirectory;
     this.blocking = inner.blocking === undefined ? undefined : this.#wrapBlocking(inner.blocking);
   }
@@ -135,10 +133,6 @@ export class FaultyMedium implements Medium {
 
   get(name: string, range?: ByteRange): Promise<Buffer | undefined> {
     return this.#call('get', name, () => this.#inner.get(name, range));
-  }
-
-  listFolders(prefix: string): Promise<string[]> {
-    return this.#call('list', prefix, () => this.#inner.listFolders(prefix));
   }
 
   list(prefix: string, options?: ListOptions): Promise<ListedObject[]> {

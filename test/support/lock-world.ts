@@ -28,6 +28,7 @@ export class HookedMedium {
       description: inner.description,
       canAppend: inner.canAppend,
       isRemote: inner.isRemote,
+      localDirectory: undefined,
       blocking: undefined,
       putIfAbsent: async (name: string, bytes: Uint8Array, options?: PutOptions) => {
         await this.before('put', name);
@@ -43,6 +44,7 @@ export class HookedMedium {
         await this.before('list', prefix);
         return await this.listed(await inner.list(prefix, options));
       },
+      listFolders: (prefix) => inner.listFolders(prefix),
       delete: async (names) => {
         await this.before('delete', names[0] ?? '');
         await inner.delete(names);

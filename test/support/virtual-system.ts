@@ -3,6 +3,7 @@
  * systems on one `VirtualTime` are several machines: each has its own wall clock, and can be paused like a process
  * that got SIGSTOP.
  */
+import { setImmediate } from 'node:timers/promises';
 import type { System } from '../../src/base/system.ts';
 
 interface Sleeper {
@@ -79,10 +80,14 @@ export class VirtualTime {
   }
 
   add(ms: number, system: VirtualSystem, wake: () => void): () => void {
-    const sleeper: Sleeper = { dueMs: this.#nowMs + Math.max(0, ms), order: this.#orders++, system, wake: () => (remove(), wake()) };
+    const sleeper: Sleeper = { dueMs: this.#nowMs + Math.max(0, ms), order: this.#orders++, system, wake: wakeUp };
     const remove = (): void => {
       this.#sleepers = this.#sleepers.filter((other) => other !== sleeper);
     };
+    function wakeUp(): void {
+      remove();
+      wake();
+    }
     this.#sleepers.push(sleeper);
     return remove;
   }
@@ -123,8 +128,8 @@ export class VirtualSystem implements System {
 
   sleep(ms: number, options: { signal?: AbortSignal | undefined; background?: boolean } = {}): Promise<void> {
     const { signal } = options;
+    if (signal?.aborted) return Promise.reject(signal.reason as Error);
     return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason as Error);
       const remove = this.time.add(ms, this, () => {
         signal?.removeEventListener('abort', abort);
         resolve();
@@ -156,6 +161,10 @@ export class VirtualSystem implements System {
     return ((t ^ (t >>> 14)) >>> 0) / 0x1_0000_0000;
   }
 
+  async turn(): Promise<void> {
+    await setImmediate();
+  }
+
   async advance(ms: number): Promise<void> {
     await this.time.advance(ms);
   }
@@ -163,5 +172,5 @@ export class VirtualSystem implements System {
 
 /** Lets everything run that waits for nothing but promises. */
 export async function settle(): Promise<void> {
-  for (let i = 0; i < 3; i++) await new Promise<void>((resolve) => setImmediate(resolve));
+  for (let i = 0; i < 3; i++) await setImmediate();
 }

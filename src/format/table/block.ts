@@ -31,9 +31,7 @@ const ENTRY_OVERHEAD_BYTES = 32;
 export class BlockBuilder {
   readonly #writer: ByteWriter;
   #start: number;
-  /** The bytes of the key before: comparing with bytes is faster than with the string. */
-  readonly #lastKey = Buffer.alloc(KEY_BYTES_MAX);
-  #lastKeyLength = 0;
+  #lastKey: Key = '' as Key;
   #entries = 0;
   readonly #restarts: number[] = [];
   /** The block's writers in the order of their first use. */
@@ -61,7 +59,7 @@ export class BlockBuilder {
     const writer = this.#writer;
     let shared = 0;
     if (this.#entries % RESTART_EVERY === 0) this.#restarts.push(this.byteLength);
-    else shared = this.#sharedLength(key);
+    else shared = sharedLength(this.#lastKey, key);
 
     let flags = 0;
     if (value === undefined) flags |= TOMBSTONE;
@@ -73,7 +71,7 @@ export class BlockBuilder {
     writer.varint(shared);
     writer.varint(key.length - shared);
     writer.u8(flags);
-    this.#writeSuffix(key, shared);
+    writeSuffix(writer, key, shared);
     writer.u64(stamp.time);
     writer.varint(this.#writerIndex(stamp.writer));
     if ((flags & HAS_SUB) !== 0) writer.varint(stamp.sub);
@@ -84,26 +82,8 @@ export class BlockBuilder {
       writer.varint(value.length);
       writer.bytes(value);
     }
+    this.#lastKey = key;
     this.#entries++;
-  }
-
-  #sharedLength(key: Key): number {
-    const last = this.#lastKey;
-    const end = Math.min(this.#lastKeyLength, key.length);
-    let i = 0;
-    while (i < end && last[i] === key.charCodeAt(i)) i++;
-    return i;
-  }
-
-  /** Suffixes are short: a loop is faster than a call into the runtime. */
-  #writeSuffix(key: Key, from: number): void {
-    const last = this.#lastKey;
-    for (let i = from; i < key.length; i++) {
-      const byte = key.charCodeAt(i);
-      last[i] = byte;
-      this.#writer.u8(byte);
-    }
-    this.#lastKeyLength = key.length;
   }
 
   #writerIndex(id: string): number {
@@ -137,6 +117,19 @@ export class BlockBuilder {
     this.#lastWriter = '';
     return length;
   }
+}
+
+/** For the few bytes that a suffix mostly has, a loop is faster than a call into the runtime. */
+function writeSuffix(writer: ByteWriter, key: Key, from: number): void {
+  if (key.length - from > 24) writer.latin1(key.slice(from));
+  else for (let i = from; i < key.length; i++) writer.u8(key.charCodeAt(i));
+}
+
+function sharedLength(a: Key, b: Key): number {
+  const end = Math.min(a.length, b.length);
+  let i = 0;
+  while (i < end && a.charCodeAt(i) === b.charCodeAt(i)) i++;
+  return i;
 }
 
 /** Where the parts behind a block's entries begin. */

@@ -44,7 +44,9 @@ describe('checked JSON', () => {
   it('names the file and the place of the damage', () => {
     const bytes = encodeCheckedJson({ a: 1 });
     bytes[2] = 0x62;
-    expect(() => decodeCheckedJson(bytes, 'ns/a/root/1')).toThrow(expect.objectContaining({ code: 'CORRUPT', file: 'ns/a/root/1', offset: 7 }));
+    expect(() => decodeCheckedJson(bytes, 'ns/a/root/1')).toThrow(
+      expect.objectContaining({ code: 'CORRUPT', file: 'ns/a/root/1', offset: 7 }),
+    );
   });
 
   it('reads from a view into a larger buffer', () => {

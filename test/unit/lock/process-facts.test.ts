@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { type HolderIdentity, nodeProcessFacts, parseProcStat } from '../../../src/lock/process-facts.ts';
@@ -58,7 +59,8 @@ describe.runIf(existsSync('/proc/self/stat'))('processes of this host', () => {
     // The shell's child ends at once, and the program that the shell turns into never asks for it.
     const child = spawn('sh', ['-c', 'sleep 0 & echo $!; exec sleep 60']);
     try {
-      const pid = await new Promise<number>((resolve) => child.stdout.once('data', (data: Buffer) => resolve(Number(data.toString()))));
+      const [line] = (await once(child.stdout, 'data')) as [Buffer];
+      const pid = Number(line.toString());
       await expect.poll(() => parseProcStat(readFileSync(`/proc/${pid}/stat`, 'latin1'))?.state).toBe('Z');
       expect(facts.stateOf(identityOfChild(pid))).toBe('dead');
     } finally {

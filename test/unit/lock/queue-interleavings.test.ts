@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { liveTickets } from '../../../src/lock/queue-state.ts';
-import { LockWorld, type TestProcess } from '../../support/lock-world.ts';
 import type { ListedObject } from '../../../src/medium/medium.ts';
+import { LockWorld, type TestProcess } from '../../support/lock-world.ts';
 import { VirtualSystem } from '../../support/virtual-system.ts';
 
 const TEXT = { leaseMs: 1000 };

@@ -22,9 +22,10 @@ describe('taking turns', () => {
   it('hands out rising tokens, and gives the lock back', async () => {
     const { lock } = world.process();
     for (let token = 1; token <= 3; token++) {
-      await using handle = await lock.acquire(LEASE);
+      const handle = await lock.acquire(LEASE);
       expect(handle.token).toBe(token);
       expect(handle.signal.aborted).toBe(false);
+      await handle[Symbol.asyncDispose]();
     }
     expect(await world.files()).toEqual(['1', '1.done', '2', '2.done', '3', '3.done']);
     expect(world.time.sleeping).toBe(0);
@@ -60,7 +61,12 @@ describe('taking turns', () => {
     const first = await a.lock.acquire(LEASE);
     let wake = (): void => {};
     let hints = 0;
-    const hint = (): Promise<void> => (++hints === 1 ? Promise.reject(new Error('no hints today')) : new Promise((resolve) => (wake = resolve)));
+    const hint = async (): Promise<void> => {
+      if (++hints === 1) throw new Error('no hints today');
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    };
     const second = b.lock.acquire({ ...LEASE, wake: hint });
     await world.time.advance(10_000);
     await first.release();
@@ -84,9 +90,16 @@ describe('giving up', () => {
   it('times out with an error that names the holder', async () => {
     const [a, b] = [world.process({ host: 'web1' }), world.process()];
     await a.lock.acquire({ ...LEASE, purpose: 'nightly import' });
-    const error = await until(b.lock.acquire({ ...LEASE, maxWaitMs: 500 }).then(() => undefined, (caught: PeatError) => caught));
+    const error = await until(
+      b.lock.acquire({ ...LEASE, maxWaitMs: 500 }).then(
+        () => undefined,
+        (caught: PeatError) => caught,
+      ),
+    );
     expect(error).toMatchObject({ code: 'LOCK_TIMEOUT', lock: 'test', waitedMs: 500 });
     expect(error?.holder).toBe(`pid ${a.identity.pid} on web1 since 2024-01-01T00:00:00.000Z (nightly import)`);
+    // Only the holder's beats and its watch over them go on.
+    expect(world.time.sleeping).toBe(2);
     expect(await world.files()).toEqual(['1', '2', '2.done']);
   });
 
@@ -347,6 +360,19 @@ describe('a holder', () => {
     }
   });
 
+  it('counts its lease from before a beat was written, since others may have seen it then', async () => {
+    const a = world.process();
+    const handle = await a.lock.acquire(LEASE);
+    a.hooks.after = () => a.system.sleep(1500);
+    await world.time.advance(2500);
+    // The beat of 1000 ms returned only now.
+    a.hooks.before = () => new Promise(() => {});
+    await world.time.advance(1499);
+    expect(handle.signal.aborted).toBe(false);
+    await world.time.advance(1);
+    expect(handle.signal.aborted).toBe(true);
+  });
+
   it('is not handed a lock that a late start made void', async () => {
     const [a, b] = [world.process(), world.process()];
     await world.medium.putIfAbsent(floorName(PREFIX, 9), Buffer.from('f'));
@@ -354,6 +380,8 @@ describe('a holder', () => {
     // a's first listing is from before anything was in the queue.
     a.hooks.listed = (objects) => (++listings === 1 ? [] : objects);
     expect((await a.lock.acquire(LEASE)).token).toBe(10);
-    expect((await until(b.lock.acquire({ ...LEASE, maxWaitMs: 1 }).catch((error: PeatError) => error))) as PeatError).toMatchObject({ code: 'LOCK_TIMEOUT' });
+    expect((await until(b.lock.acquire({ ...LEASE, maxWaitMs: 1 }).catch((error: PeatError) => error))) as PeatError).toMatchObject({
+      code: 'LOCK_TIMEOUT',
+    });
   });
 });

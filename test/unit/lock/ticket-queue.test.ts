@@ -50,7 +50,14 @@ describe('taking a number (rule C1)', () => {
   it('writes who wants the lock, and what for', async () => {
     await a.queue.enqueue('na', { leaseMs: 3000, mode: 'shared', purpose: 'nightly' });
     const createdAtMs = a.system.wallNowMs();
-    expect(await b.queue.read(1)).toEqual({ nonce: 'na', holder: a.identity, createdAtMs, leaseMs: 3000, mode: 'shared', purpose: 'nightly' });
+    expect(await b.queue.read(1)).toEqual({
+      nonce: 'na',
+      holder: a.identity,
+      createdAtMs,
+      leaseMs: 3000,
+      mode: 'shared',
+      purpose: 'nightly',
+    });
   });
 
   it('disowns only the ticket with its own nonce', async () => {
@@ -127,7 +134,10 @@ describe('a look (rule C2)', () => {
     await a.queue.enqueue('na', TEXT);
     const n = await b.queue.enqueue('nb', TEXT);
     let listings = 0;
-    b.hooks.listed = (objects) => (listings++, objects);
+    b.hooks.listed = (objects) => {
+      listings++;
+      return objects;
+    };
     expect(await b.queue.look(n)).toMatchObject({ kind: 'wait' });
     expect(listings).toBe(1);
   });

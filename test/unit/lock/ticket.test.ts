@@ -25,7 +25,8 @@ describe('a ticket', () => {
 
   it('is unreadable where a field is missing or makes no sense', () => {
     for (const field of Object.keys(TICKET)) expect(decode({ format: 1, ...TICKET, [field]: undefined })).toBeUndefined();
-    for (const field of Object.keys(HOLDER)) expect(decode({ format: 1, ...TICKET, holder: { ...HOLDER, [field]: undefined } })).toBeUndefined();
+    for (const field of Object.keys(HOLDER))
+      expect(decode({ format: 1, ...TICKET, holder: { ...HOLDER, [field]: undefined } })).toBeUndefined();
     for (const pid of [0, -1, 1.5, '7']) expect(decode({ format: 1, ...TICKET, holder: { ...HOLDER, pid } })).toBeUndefined();
     for (const leaseMs of [0, -1, '1']) expect(decode({ format: 1, ...TICKET, leaseMs })).toBeUndefined();
   });

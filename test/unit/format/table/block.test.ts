@@ -107,6 +107,8 @@ describe('Block', () => {
     const builder = new BlockBuilder(new ByteWriter());
     expect(() => builder.add({ ...put('a'), value: undefined, expiresAtMs: 1 })).toThrow('invariant');
     expect(() => new BlockBuilder(new ByteWriter()).add({ ...put('a'), absorbedAt: 1 })).toThrow('invariant');
+    expect(() => new BlockBuilder(new ByteWriter()).add(put('a'.repeat(1025)))).toThrow('invariant');
+    expect(() => new BlockBuilder(new ByteWriter()).add(put(''))).toThrow('invariant');
     expect(() => new BlockBuilder(new ByteWriter()).finish()).toThrow('invariant');
   });
 });

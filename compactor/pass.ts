@@ -1,0 +1,285 @@
+/**
+ * One compaction pass of one namespace. Anyone may run it at any time; two at once cost work, never data.
+ *
+ * The order of the steps is rule A2's, and a crash between any two of them is harmless:
+ * 1. the newest root, with its bytes;
+ * 2. list the log;
+ * 3. read the frames that the root has not absorbed (`fold.ts`);
+ * 4. write tables, and wait until they are durable (`rewrite.ts`);
+ * 5. put root n+1, list the roots: only if it is the newest does anything of this count (`commit-root.ts`);
+ * 6. only then delete what nobody needs any more (`cleanup.ts`).
+ * A pass that fails or loses deletes nothing, its own tables least of all: the root that it put may be the true one after all.
+ */
+import { assert, isPeatError, PeatError } from '../src/base/errors.ts';
+import { maxStamp, type Stamp, stampTimeToMs } from '../src/base/stamp.ts';
+import { rootName } from '../src/format/layout.ts';
+import type { PassCounts, Root, Shard } from '../src/format/root.ts';
+import { type LogListing, listLog } from '../src/log/log-listing.ts';
+import { commitRoot, nextRoot, type RootBase, readRootBase } from '../src/manifest/commit-root.ts';
+import { highestRootNumber } from '../src/manifest/newest-root.ts';
+import { runAsync } from '../src/medium/steps.ts';
+import { cleanUp, NOTHING_DELETED } from './cleanup.ts';
+import type { CleanupReport, PassContext, PassOptions, PassResult } from './context.ts';
+import { type Fold, foldTail } from './fold.ts';
+import { Pacer } from './pace.ts';
+import { type Rewrite, type RewriteJob, rewriteShard } from './rewrite.ts';
+import { countEntries, entryBytes, filesOf, isWorthSweeping, joinShards, spread, tableBytes } from './shards.ts';
+import { shardTargetBytes, tablesToMerge } from './stack.ts';
+import { TableFileWriter } from './table-file-writer.ts';
+import { forget, isHousekeepingDue, nextDrain, nextHorizon } from './upkeep.ts';
+
+export type { CleanupReport, PassContext, PassOptions, PassOutcome, PassResult } from './context.ts';
+
+export const PASS_BYTES_MAX: number = 32 * 1024 * 1024;
+
+/** What the passes before and the log amount to, before anything is written. */
+interface Intake {
+  readonly base: RootBase;
+  readonly segments: LogListing;
+  readonly fold: Fold;
+}
+
+/** The shards as the next root has them, and what it took to make them. */
+interface Rewritten {
+  readonly shards: readonly Shard[];
+  readonly shardsTouched: number;
+  readonly counts: Pick<PassCounts, 'entriesRead' | 'entriesWritten' | 'superseded' | 'dropped' | 'tableBytesOut'>;
+  readonly dropFloor: Stamp | undefined;
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Takes the tail in, as far as `bytesMax` allows, and does what upkeep is due.
+ *
+ * @throws PeatError `NAMESPACE_NOT_FOUND`, `CORRUPT` (the newest root), `UNSUPPORTED_VERSION`, or what the medium throws;
+ * whatever it is, the store is whole, and another pass may be tried.
+ */
+export async function compactOnce(context: PassContext, options: PassOptions = {}): Promise<PassResult> {
+  const startedMs = context.system.monotonicNowMs();
+  const pacer = new Pacer(context.system, options.signal);
+  const base = await readBase(context, options);
+  const report = (facts: Partial<PassResult>): PassResult => ({
+    ...emptyResult(base),
+    durationMs: context.system.monotonicNowMs() - startedMs,
+    ...facts,
+  });
+  try {
+    const intake = await takeIn(context, base, { options, pacer });
+    if (intake === undefined) return report({ outcome: 'lost', base: undefined, more: true });
+    return report(await publish(context, intake, { options, pacer }));
+  } catch (error) {
+    // A table that a newer root has replaced may be gone in the midst of a merge.
+    if (!isPeatError(error, 'TEMPORARY') || !(await isOutdated(context, base))) throw error;
+    return report({ outcome: 'lost', base: undefined, more: true });
+  }
+}
+
+function emptyResult(base: RootBase): PassResult {
+  return {
+    outcome: 'nothing',
+    root: base.root.number,
+    base,
+    framesIn: 0,
+    entriesIn: 0,
+    logBytesIn: 0,
+    oldestFrameMs: undefined,
+    tableBytesOut: 0,
+    rootBytes: 0,
+    shardsTouched: 0,
+    durationMs: 0,
+    more: false,
+    draining: base.root.drain > base.root.horizon,
+    horizonMovedTo: undefined,
+    deleted: NOTHING_DELETED,
+    warnings: [],
+  };
+}
+
+async function readBase({ medium, system, layout }: PassContext, { known, signal }: PassOptions): Promise<RootBase> {
+  const base = await runAsync(readRootBase(layout, system, known), { medium, system, signal });
+  if (base !== undefined) return base;
+  throw new PeatError('NAMESPACE_NOT_FOUND', `there is no namespace ${layout.namespace}`, { namespace: layout.namespace });
+}
+
+async function isOutdated({ medium, system, layout }: PassContext, base: RootBase): Promise<boolean> {
+  return (await runAsync(highestRootNumber(layout), { medium, system })) !== base.root.number;
+}
+
+interface Run {
+  readonly options: PassOptions;
+  readonly pacer: Pacer;
+}
+
+/** Steps 2 and 3. Undefined if the root was no longer the newest. */
+async function takeIn(context: PassContext, base: RootBase, { options, pacer }: Run): Promise<Intake | undefined> {
+  const { medium, system, layout } = context;
+  const { signal, bytesMax = PASS_BYTES_MAX } = options;
+  const segments = await runAsync(listLog(layout, { stats: true }), { medium, system, signal });
+  const fold = await foldTail(context, { root: base.root, segments }, { bytesMax, pacer, signal });
+  if (fold !== undefined) return { base, segments, fold };
+  if (await isOutdated(context, base)) return undefined;
+  throw new PeatError('TEMPORARY', `a segment of ${layout.namespace} that the newest root still needs has vanished`, {
+    namespace: layout.namespace,
+  });
+}
+
+/** Steps 4 to 6. */
+async function publish(context: PassContext, intake: Intake, run: Run): Promise<Partial<PassResult>> {
+  const { base, segments, fold } = intake;
+  const horizon = nextHorizon(base.root, fold);
+  const wantsUpkeep = run.options.upkeep !== false;
+  const drain = wantsUpkeep && base.root.state === 'live' ? await nextDrain(context, base, segments) : base.root.drain;
+  const rewritten = await rewriteTables(context, intake, run);
+  const warnings = [...fold.warnings, ...rewritten.warnings];
+
+  const facts = { more: fold.more, warnings };
+  const hasNews = fold.hasNews || rewritten.shardsTouched > 0 || horizon !== base.root.horizon || drain !== base.root.drain;
+  if (!hasNews && !(wantsUpkeep && (await isHousekeepingDue(context, base, segments)))) return facts;
+
+  const root = await buildRoot(context, intake, { rewritten, horizon, drain });
+  run.options.signal?.throwIfAborted();
+  const commit = await commitRoot(context, root);
+  if (commit.outcome !== 'committed') return { outcome: 'lost', base: undefined, more: true, warnings };
+  const { deleted, failure } = await tryCleanUp(context, root, segments);
+  return {
+    ...facts,
+    outcome: 'committed',
+    root: root.number,
+    base: commit.base,
+    framesIn: fold.frames,
+    entriesIn: fold.deltas,
+    logBytesIn: fold.bytes,
+    oldestFrameMs: fold.oldestTime === undefined ? undefined : stampTimeToMs(fold.oldestTime),
+    tableBytesOut: rewritten.counts.tableBytesOut,
+    rootBytes: commit.bytes,
+    shardsTouched: rewritten.shardsTouched,
+    draining: drain > horizon,
+    horizonMovedTo: horizon === base.root.horizon ? undefined : horizon,
+    deleted,
+    warnings: [...warnings, ...failure],
+  };
+}
+
+/** The root is committed; what can't be deleted now is deleted by a later pass. */
+async function tryCleanUp(context: PassContext, root: Root, segments: LogListing): Promise<{ deleted: CleanupReport; failure: string[] }> {
+  try {
+    return { deleted: await cleanUp(context, root, segments), failure: [] };
+  } catch (error) {
+    const what = error instanceof Error ? error.message : String(error);
+    return { deleted: NOTHING_DELETED, failure: [`the cleanup after root ${root.number} of ${root.namespace} failed: ${what}`] };
+  }
+}
+
+/** Step 4: cuts the new entries by shard, and writes the shards that they touch, or that are worth sweeping. */
+async function rewriteTables(context: PassContext, { base, fold }: Intake, { pacer }: Run): Promise<Rewritten> {
+  const { root } = base;
+  const namespaceBytes = root.shards.reduce((sum, { tables }) => sum + tableBytes(tables), entryBytes(fold.entries));
+  const target = shardTargetBytes(namespaceBytes);
+  const jobs = planJobs(root, fold);
+  const writer = new TableFileWriter(context, root.number + 1);
+  const expiredBeforeMs = await findExpiredBefore(context, base, jobs);
+  const rewriting = { ...context, writer, pacer, horizon: root.horizon, expiredBeforeMs, shardTargetBytes: target };
+  const shards: Shard[] = [];
+  const rewrites: Rewrite[] = [];
+  let shardsTouched = 0;
+  try {
+    for (const job of jobs) {
+      if (job.fresh.length === 0 && job.merge === 0) {
+        shards.push(job.shard);
+        continue;
+      }
+      const rewrite = await rewriteShard(rewriting, job);
+      rewrites.push(rewrite);
+      shards.push(...rewrite.shards);
+      if (rewrite.entriesWritten + rewrite.dropped > 0) shardsTouched++;
+    }
+    await writer.finish();
+  } finally {
+    await writer.settle();
+  }
+  const sum = (count: (rewrite: Rewrite) => number): number => rewrites.reduce((total, rewrite) => total + count(rewrite), 0);
+  return {
+    shards: joinShards(shards, target),
+    shardsTouched,
+    counts: {
+      entriesRead: sum(({ entriesRead }) => entriesRead),
+      entriesWritten: sum(({ entriesWritten }) => entriesWritten),
+      superseded: sum(({ superseded }) => superseded) + fold.deltas - fold.entries.length,
+      dropped: sum(({ dropped }) => dropped),
+      tableBytesOut: writer.bytesWritten,
+    },
+    dropFloor: rewrites.reduce<Stamp | undefined>((floor, rewrite) => maxStamp(floor, rewrite.dropFloor), root.dropFloor),
+    warnings: rewrites.flatMap(({ warning }) => warning ?? []),
+  };
+}
+
+/** One job a shard, in order; one with nothing to do has neither new entries nor tables to merge. */
+function planJobs(root: Root, fold: Fold): RewriteJob[] {
+  let sweepBytes = 0;
+  return spread(root.shards, fold.entries).map(({ shard, fresh }) => {
+    const freshBytes = entryBytes(fresh);
+    const isSwept = sweepBytes < PASS_BYTES_MAX && isWorthSweeping(shard, root.horizon);
+    if (isSwept) sweepBytes += tableBytes(shard.tables);
+    let merge = 0;
+    if (isSwept) merge = shard.tables.length;
+    else if (fresh.length > 0)
+      merge = tablesToMerge(
+        shard.tables.map(({ length }) => length),
+        freshBytes,
+      );
+    return { shard, fresh, freshBytes, merge };
+  });
+}
+
+/**
+ * Expired puts are judged by the medium's time, and kept for a grace more, since readers go by their own clocks. Where the medium
+ * does not tell its time, the newest root's is late, and late is safe.
+ */
+async function findExpiredBefore({ medium, layout, constants }: PassContext, base: RootBase, jobs: readonly RewriteJob[]): Promise<number> {
+  const mayDrop = jobs.some(
+    ({ shard, merge }) => merge > 0 && merge === shard.tables.length && shard.tables.some(({ expiring }) => expiring > 0),
+  );
+  if (!mayDrop) return Number.NEGATIVE_INFINITY;
+  const name = rootName(layout, base.root.number);
+  const nowMs = (await medium.nowMs()) ?? (await medium.list(layout.root, { stats: true })).find((root) => root.name === name)?.modifiedMs;
+  return nowMs === undefined ? Number.NEGATIVE_INFINITY : nowMs - constants.graceMs;
+}
+
+async function buildRoot(
+  context: PassContext,
+  { base, segments, fold }: Intake,
+  { rewritten, horizon, drain }: { rewritten: Rewritten; horizon: number; drain: number },
+): Promise<Root> {
+  const { root } = base;
+  const { shards, dropFloor } = rewritten;
+  const counts: PassCounts = { ...rewritten.counts, framesIn: fold.frames, deltasIn: fold.deltas, logBytesIn: fold.bytes, salvageLost: 0 };
+  checkCounts(root, shards, counts);
+  const { absorbed, forgot } = forget(context, root, { absorbed: fold.absorbed, segments });
+  const dropped = await nextDropped(context, root, shards);
+  return nextRoot(base, context.system, { horizon, drain, forgot, maxStamp: fold.maxStamp, dropFloor, absorbed, shards, dropped, counts });
+}
+
+/** Counts in = counts out, for what was rewritten and for the whole. */
+function checkCounts(root: Root, shards: readonly Shard[], counts: PassCounts): void {
+  const { deltasIn, entriesRead, entriesWritten, superseded, dropped, salvageLost } = counts;
+  assert(deltasIn + entriesRead === entriesWritten + superseded + dropped + salvageLost, 'a pass gives out what it took in');
+  assert(
+    countEntries(shards) === countEntries(root.shards) - entriesRead + entriesWritten,
+    'a root has the entries of the one before and what the pass added',
+  );
+}
+
+/** Rule A14: files that this root no longer names, and earlier ones that a listing, taken after the base was read, still shows. */
+async function nextDropped({ medium, layout }: PassContext, root: Root, shards: readonly Shard[]): Promise<Map<string, number>> {
+  const dropped = new Map<string, number>();
+  if (root.dropped.size > 0) {
+    for (const { name } of await medium.list(layout.shard)) {
+      const text = name.slice(layout.shard.length);
+      const number = root.dropped.get(text);
+      if (number !== undefined) dropped.set(text, number);
+    }
+  }
+  const named = filesOf(shards);
+  for (const file of filesOf(root.shards)) if (!named.has(file)) dropped.set(file, root.number + 1);
+  return dropped;
+}

@@ -1,0 +1,108 @@
+/** The shards of a root as key ranges: which new entries fall into which, and neighbours that become one. */
+import type { Key } from '../src/base/key.ts';
+import type { Entry } from '../src/format/entry.ts';
+import { parseTableFile } from '../src/format/layout.ts';
+import type { Root, Shard, TableRef } from '../src/format/root.ts';
+
+const FIRST_KEY: Key = '' as Key;
+/** What an entry takes in a table beside its key and value. */
+const ENTRY_OVERHEAD_BYTES = 16;
+/** Neighbours are joined only up to so many tables, which all lie in one stack then. */
+const JOINED_TABLES_MAX = 8;
+/** ... and up to this part of the target. */
+const JOINED_PART = 1 / 4;
+
+export function tableBytes(tables: readonly TableRef[]): number {
+  return tables.reduce((sum, { length }) => sum + length, 0);
+}
+
+export function entryBytes(entries: readonly Entry[]): number {
+  return entries.reduce((sum, { key, value }) => sum + key.length + (value?.length ?? 0) + ENTRY_OVERHEAD_BYTES, 0);
+}
+
+export function countEntries(shards: readonly Shard[]): number {
+  let count = 0;
+  for (const { tables } of shards) for (const { entries } of tables) count += entries;
+  return count;
+}
+
+export function filesOf(shards: readonly Shard[]): Set<string> {
+  const files = new Set<string>();
+  for (const { tables } of shards) for (const { file } of tables) files.add(file);
+  return files;
+}
+
+/** Each shard with the part of the sorted entries that falls into its range. There is at least one. */
+export function spread(shards: readonly Shard[], entries: readonly Entry[]): { shard: Shard; fresh: readonly Entry[] }[] {
+  const all = shards.length === 0 ? [{ from: FIRST_KEY, tables: [] }] : shards;
+  let at = 0;
+  return all.map((shard, i) => {
+    const next = all[i + 1]?.from;
+    const start = at;
+    at = next === undefined ? entries.length : lowerBound(entries, next, start);
+    return { shard, fresh: start === at ? [] : entries.slice(start, at) };
+  });
+}
+
+function lowerBound(entries: readonly Entry[], key: Key, from: number): number {
+  let low = from;
+  let high = entries.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((entries[middle] as Entry).key < key) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/**
+ * Leaves out shards that have become empty, whose range goes to the one before, and joins tiny neighbours. Nothing is rewritten
+ * for that: as their ranges don't overlap, the order of their tables in one stack makes no difference.
+ */
+export function joinShards(shards: readonly Shard[], targetBytes: number): Shard[] {
+  const joined: Shard[] = [];
+  for (const shard of shards) {
+    if (shard.tables.length === 0) continue;
+    const last = joined.at(-1);
+    const tables = [...(last?.tables ?? []), ...shard.tables];
+    if (last !== undefined && tables.length <= JOINED_TABLES_MAX && tableBytes(tables) <= targetBytes * JOINED_PART) {
+      joined[joined.length - 1] = { from: last.from, tables };
+    } else {
+      joined.push({ from: joined.length === 0 ? FIRST_KEY : shard.from, tables: shard.tables });
+    }
+  }
+  return joined;
+}
+
+/**
+ * The root that a table was made for; all its tombstones were absorbed by then. A name that says nothing counts as
+ * later than any.
+ */
+export function madeFor({ file }: TableRef): number {
+  return parseTableFile(file)?.root ?? Number.MAX_SAFE_INTEGER;
+}
+
+/** A part of a shard's entries that must be tombstones before it is written anew only to drop them. */
+const SWEEP_PART = 1 / 10;
+
+/** Whether merging the whole shard would drop a good part of it: tombstones that a horizon at `horizon` lets go. */
+export function isWorthSweeping({ tables }: Shard, horizon: number): boolean {
+  let entries = 0;
+  let tombstones = 0;
+  for (const table of tables) {
+    if (madeFor(table) > horizon) return false;
+    entries += table.entries;
+    tombstones += table.tombstones;
+  }
+  return tombstones > 0 && tombstones >= entries * SWEEP_PART;
+}
+
+/** Whether a table holds what may be dropped at a merge once the horizon has moved from `root`'s to `horizon`. */
+export function hasDroppable(root: Root, horizon: number): boolean {
+  return root.shards.some(({ tables }) =>
+    tables.some((table) => {
+      const number = madeFor(table);
+      return table.tombstones + table.expiring > 0 && number > root.horizon && number <= horizon;
+    }),
+  );
+}

@@ -1,0 +1,107 @@
+/**
+ * What a pass does beside taking in the tail: drains and horizons (rule A10), forgetting (rule A9), and housekeeping roots.
+ *
+ * A drain goes like this: root n says `drain = H` → a later pass reads root n, lists the log, takes in everything below H, and
+ * publishes `horizon = H`. From the first of these roots on no writer is acknowledged below H without being covered; from the second on,
+ * what is below H and not covered is dead. So H must be old enough that no live writer is near it, and the second root may come
+ * only if nothing below H was left unread, by a bound or by damage.
+ */
+import { parseSegmentId, rootName } from '../src/format/layout.ts';
+import type { Absorbed, Root } from '../src/format/root.ts';
+import type { LogListing } from '../src/log/log-listing.ts';
+import type { RootBase } from '../src/manifest/commit-root.ts';
+import { datedRoots, newestAged, rootAges } from '../src/manifest/root-ages.ts';
+import type { PassContext } from './context.ts';
+import type { Fold } from './fold.ts';
+import { hasDroppable, isWorthSweeping } from './shards.ts';
+
+/** Housekeeping roots of an idle store are published at most so often. */
+const HOUSEKEEPING_MS = 60_000;
+
+/** The horizon of the root after `root`: its drain, if that is complete now. */
+export function nextHorizon(root: Root, fold: Pick<Fold, 'incompleteFrom'>): number {
+  const { horizon, drain } = root;
+  if (drain <= horizon) return horizon;
+  return fold.incompleteFrom === undefined || fold.incompleteFrom >= drain ? drain : horizon;
+}
+
+/** The drain of the root after `base.root`: a new one, if there is none under way, some root is old enough, and it is worth it. */
+export async function nextDrain(context: PassContext, base: RootBase, segments: LogListing): Promise<number> {
+  const { medium, layout, constants } = context;
+  const { root } = base;
+  const highest = root.number - constants.drainAgeRoots;
+  if (root.drain > root.horizon || highest <= root.horizon || !isDrainWorthIt(context, root, segments, highest)) return root.drain;
+  const ages = rootAges(datedRoots(layout, await medium.list(layout.root, { stats: true })));
+  const oldEnough = Math.min(newestAged(ages, constants.drainAgeMs) ?? 0, highest);
+  return oldEnough > root.horizon && isDrainWorthIt(context, root, segments, oldEnough) ? oldEnough : root.drain;
+}
+
+/** Two roots are cheap, so a drain needs little reason; without any, none starts, and an idle store comes to rest. */
+function isDrainWorthIt(context: PassContext, root: Root, segments: LogListing, horizon: number): boolean {
+  return holdsUp(context, root, { segments, horizon }) || hasDroppable(root, horizon);
+}
+
+/** What only a horizon can clear away: segments of writers that fell silent, entries of `absorbed` that can't be forgotten, tombstones. */
+function holdsUp({ medium }: PassContext, root: Root, { segments, horizon }: { segments: LogListing; horizon: number }): boolean {
+  const isBelow = (number: number): boolean => number >= root.horizon && number < horizon;
+  for (const { id, text } of segments.values()) if (isBelow(id.root) && root.absorbed.get(text)?.sealed !== true) return true;
+  if (!medium.canAppend) {
+    for (const text of root.absorbed.keys()) if (isBelow(parseSegmentId(text)?.root ?? -1) && !segments.has(text)) return true;
+  }
+  return root.shards.some((shard) => !isWorthSweeping(shard, root.horizon) && isWorthSweeping(shard, horizon));
+}
+
+export interface Forgetting {
+  readonly absorbed: ReadonlyMap<string, Absorbed>;
+  readonly forgot: number;
+  readonly count: number;
+}
+
+/**
+ * Rule A9: leaves out what `absorbed` says of segments that a listing, taken after the root was read, lacks. A writer that
+ * still waits for its answer must not take that for "dead": for an unsealed segment `forgot` tells it that nobody knows.
+ *
+ * On media without append an object may appear late, put twice by the transport: there only a horizon lets go.
+ */
+export function forget(context: PassContext, root: Root, tail: { absorbed: Fold['absorbed']; segments: LogListing }): Forgetting {
+  const absorbed = new Map(tail.absorbed);
+  let forgot = root.forgot;
+  for (const [text, { sealed }] of tail.absorbed) {
+    const number = parseSegmentId(text)?.root ?? Number.MAX_SAFE_INTEGER;
+    if (tail.segments.has(text) || (!context.medium.canAppend && number >= root.horizon)) continue;
+    absorbed.delete(text);
+    if (!sealed) forgot = Math.max(forgot, number + 1);
+  }
+  return { absorbed, forgot, count: tail.absorbed.size - absorbed.size };
+}
+
+/** Rule A12, by the newest root; `cleanup.ts` waits until that is old enough. */
+export function isSegmentDone(root: Root, { text, id }: { text: string; id: { root: number } }): boolean {
+  return id.root < root.horizon || root.absorbed.get(text)?.sealed === true;
+}
+
+/**
+ * True if garbage waits for roots to age, and none was published for a minute. Not for a minute by this machine's clock alone: the
+ * ages go by the medium's.
+ */
+export async function isHousekeepingDue(context: PassContext, base: RootBase, segments: LogListing): Promise<boolean> {
+  if (!hasGarbage(context, base, segments)) return false;
+  const { medium, system, layout } = context;
+  const { number } = base.root;
+  const listed = await medium.list(layout.root, { stats: true, ...(number === 0 ? {} : { after: rootName(layout, number - 1) }) });
+  const modifiedMs = listed.find(({ name }) => name === rootName(layout, number))?.modifiedMs;
+  if (modifiedMs === undefined) return false;
+  // A difference below zero is no reason to wait for ever.
+  const isOld = (nowMs: number): boolean => Math.abs(nowMs - modifiedMs) >= HOUSEKEEPING_MS;
+  return isOld(system.wallNowMs()) && isOld((await medium.nowMs()) ?? system.wallNowMs());
+}
+
+function hasGarbage(context: PassContext, base: RootBase, segments: LogListing): boolean {
+  const { root, rootsListed } = base;
+  if (root.dropped.size > 0 || rootsListed > context.constants.rootsKept) return true;
+  for (const segment of segments.values()) if (isSegmentDone(root, segment)) return true;
+  return (
+    forget(context, root, { absorbed: root.absorbed, segments }).count > 0 ||
+    (root.state === 'live' && holdsUp(context, root, { segments, horizon: root.number + 1 }))
+  );
+}
