@@ -1,6 +1,7 @@
 /** What a compaction pass is given, and what it reports. */
 import type { System } from '../src/base/system.ts';
 import type { NamespaceLayout } from '../src/format/layout.ts';
+import type { Root } from '../src/format/root.ts';
 import type { StoreConstants } from '../src/format/store-file.ts';
 import type { RootBase } from '../src/manifest/commit-root.ts';
 import type { Medium } from '../src/medium/medium.ts';
@@ -10,6 +11,8 @@ export interface PassContext {
   readonly system: System;
   readonly layout: NamespaceLayout;
   readonly constants: StoreConstants;
+  /** Told of what failed without harm, such as a deletion; damage is in the result's warnings. */
+  readonly log: (message: string) => void;
 }
 
 export interface PassOptions {
@@ -28,8 +31,8 @@ export type PassOutcome = 'committed' | 'nothing' | 'lost';
 
 export interface PassResult {
   readonly outcome: PassOutcome;
-  /** Number of the newest root, as far as this pass knows: of its own if it committed one. */
-  readonly root: number;
+  /** The newest root, as far as this pass knows: its own if it committed one. */
+  readonly root: Root;
   /** To be handed to the next pass; undefined after a lost one. */
   readonly base: RootBase | undefined;
   readonly framesIn: number;
@@ -48,7 +51,7 @@ export interface PassResult {
   /** The horizon that this pass published, if it moved. */
   readonly horizonMovedTo: number | undefined;
   readonly deleted: CleanupReport;
-  /** What people should know: damage, deletions that failed. */
+  /** Damage that was found, and what follows from it. */
   readonly warnings: readonly string[];
 }
 

@@ -77,7 +77,7 @@ export async function compactOnce(context: PassContext, options: PassOptions = {
 function emptyResult(base: RootBase): PassResult {
   return {
     outcome: 'nothing',
-    root: base.root.number,
+    root: base.root,
     base,
     framesIn: 0,
     entriesIn: 0,
@@ -140,11 +140,10 @@ async function publish(context: PassContext, intake: Intake, run: Run): Promise<
   run.options.signal?.throwIfAborted();
   const commit = await commitRoot(context, root);
   if (commit.outcome !== 'committed') return { outcome: 'lost', base: undefined, more: true, warnings };
-  const { deleted, failure } = await tryCleanUp(context, root, segments);
   return {
     ...facts,
     outcome: 'committed',
-    root: root.number,
+    root,
     base: commit.base,
     framesIn: fold.frames,
     entriesIn: fold.deltas,
@@ -155,18 +154,17 @@ async function publish(context: PassContext, intake: Intake, run: Run): Promise<
     shardsTouched: rewritten.shardsTouched,
     draining: drain > horizon,
     horizonMovedTo: horizon === base.root.horizon ? undefined : horizon,
-    deleted,
-    warnings: [...warnings, ...failure],
+    deleted: await tryCleanUp(context, root, segments),
   };
 }
 
 /** The root is committed; what can't be deleted now is deleted by a later pass. */
-async function tryCleanUp(context: PassContext, root: Root, segments: LogListing): Promise<{ deleted: CleanupReport; failure: string[] }> {
+async function tryCleanUp(context: PassContext, root: Root, segments: LogListing): Promise<CleanupReport> {
   try {
-    return { deleted: await cleanUp(context, root, segments), failure: [] };
+    return await cleanUp(context, root, segments);
   } catch (error) {
-    const what = error instanceof Error ? error.message : String(error);
-    return { deleted: NOTHING_DELETED, failure: [`the cleanup after root ${root.number} of ${root.namespace} failed: ${what}`] };
+    context.log(`cleaning up ${root.namespace} after root ${root.number} failed: ${error instanceof Error ? error.message : String(error)}`);
+    return NOTHING_DELETED;
   }
 }
 

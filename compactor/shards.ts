@@ -85,24 +85,18 @@ export function madeFor({ file }: TableRef): number {
 /** A part of a shard's entries that must be tombstones before it is written anew only to drop them. */
 const SWEEP_PART = 1 / 10;
 
-/** Whether merging the whole shard would drop a good part of it: tombstones that a horizon at `horizon` lets go. */
+/** Whether merging the whole shard would drop a good part of it: tombstones that a horizon at `horizon` lets go for sure. */
 export function isWorthSweeping({ tables }: Shard, horizon: number): boolean {
   let entries = 0;
   let tombstones = 0;
   for (const table of tables) {
-    if (madeFor(table) > horizon) return false;
     entries += table.entries;
-    tombstones += table.tombstones;
+    if (madeFor(table) <= horizon) tombstones += table.tombstones;
   }
   return tombstones > 0 && tombstones >= entries * SWEEP_PART;
 }
 
-/** Whether a table holds what may be dropped at a merge once the horizon has moved from `root`'s to `horizon`. */
-export function hasDroppable(root: Root, horizon: number): boolean {
-  return root.shards.some(({ tables }) =>
-    tables.some((table) => {
-      const number = madeFor(table);
-      return table.tombstones + table.expiring > 0 && number > root.horizon && number <= horizon;
-    }),
-  );
+/** Whether a table may hold what can't be dropped at a merge before the horizon moves. */
+export function awaitsHorizon({ shards, horizon }: Root): boolean {
+  return shards.some(({ tables }) => tables.some((table) => table.tombstones + table.expiring > 0 && madeFor(table) > horizon));
 }

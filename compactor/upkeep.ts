@@ -13,7 +13,7 @@ import type { RootBase } from '../src/manifest/commit-root.ts';
 import { datedRoots, newestAged, rootAges } from '../src/manifest/root-ages.ts';
 import type { PassContext } from './context.ts';
 import type { Fold } from './fold.ts';
-import { hasDroppable, isWorthSweeping } from './shards.ts';
+import { awaitsHorizon, isWorthSweeping } from './shards.ts';
 
 /** Housekeeping roots of an idle store are published at most so often. */
 const HOUSEKEEPING_MS = 60_000;
@@ -36,9 +36,13 @@ export async function nextDrain(context: PassContext, base: RootBase, segments: 
   return oldEnough > root.horizon && isDrainWorthIt(context, root, segments, oldEnough) ? oldEnough : root.drain;
 }
 
-/** Two roots are cheap, so a drain needs little reason; without any, none starts, and an idle store comes to rest. */
+/**
+ * A drain needs little reason, but without any none starts, and an idle store comes to rest. For the merges that are to come, which
+ * drop what a horizon lets go, it is enough if it moves now and then.
+ */
 function isDrainWorthIt(context: PassContext, root: Root, segments: LogListing, horizon: number): boolean {
-  return holdsUp(context, root, { segments, horizon }) || hasDroppable(root, horizon);
+  if (holdsUp(context, root, { segments, horizon })) return true;
+  return horizon >= root.horizon + context.constants.drainAgeRoots && awaitsHorizon(root);
 }
 
 /** What only a horizon can clear away: segments of writers that fell silent, entries of `absorbed` that can't be forgotten, tombstones. */

@@ -14,6 +14,9 @@ export class MalformedError extends Error {
   }
 }
 
+/** Up to so many characters, a loop is faster than a call into the runtime. */
+const SHORT_TEXT = 24;
+
 export class ByteWriter {
   #buffer: Buffer;
   #length = 0;
@@ -69,8 +72,13 @@ export class ByteWriter {
 
   /** Text of characters U+0000 to U+00FF, one byte each. */
   latin1(text: string): void {
-    this.#reserve(text.length);
-    this.#length += this.#buffer.write(text, this.#length, text.length, 'latin1');
+    const { length } = text;
+    this.#reserve(length);
+    const buffer = this.#buffer;
+    const at = this.#length;
+    if (length > SHORT_TEXT) buffer.write(text, at, length, 'latin1');
+    else for (let i = 0; i < length; i++) buffer[at + i] = text.charCodeAt(i);
+    this.#length = at + length;
   }
 
   bytes(source: Uint8Array): void {

@@ -43,7 +43,6 @@ export class Namespace<T = unknown> {
   readonly #context: NamespaceContext;
   readonly #reader: NamespaceReader;
   #writer: NamespaceWriter | undefined;
-  #clockOffsetMs: number | undefined;
   #closing: Promise<void> | undefined;
   readonly #abort = new AbortController();
 
@@ -52,7 +51,6 @@ export class Namespace<T = unknown> {
     const { options, medium, system, layout } = context;
     this.name = layout.namespace;
     this.#context = context;
-    this.#clockOffsetMs = medium.isRemote ? undefined : 0;
     this.#reader = new NamespaceReader(
       { medium, system, layout },
       {
@@ -107,27 +105,21 @@ export class Namespace<T = unknown> {
   async #append(pack: () => Buffer, signal: AbortSignal | undefined): Promise<AppendToken> {
     signal?.throwIfAborted();
     this.#checkOpen();
-    const writer = this.#writer ?? (await this.#openWriter());
-    // Nothing is packed, and no memory taken, before there is room.
-    if (writer.full) await writer.space(signal);
-    return await writer.append(pack());
-  }
-
-  async #openWriter(): Promise<NamespaceWriter> {
     this.#checkWritable();
-    this.#clockOffsetMs ??= await this.#context.clockOffsetMs();
-    return (this.#writer ??= this.#newWriter(this.#clockOffsetMs));
+    this.#writer ??= this.#newWriter();
+    return await this.#writer.append(pack, signal);
   }
 
   #blockingWriter(): NamespaceWriter {
     this.#checkOpen();
     this.#checkWritable();
     requireBlocking(this.#context.medium);
-    return (this.#writer ??= this.#newWriter(this.#clockOffsetMs ?? 0));
+    this.#writer ??= this.#newWriter();
+    return this.#writer;
   }
 
-  #newWriter(clockOffsetMs: number): NamespaceWriter {
-    const { medium, system, layout, options, create, onSegmentEnd } = this.#context;
+  #newWriter(): NamespaceWriter {
+    const { medium, system, layout, options, create, clockOffsetMs, onSegmentEnd } = this.#context;
     return new NamespaceWriter(
       { medium, system, layout },
       {
@@ -137,6 +129,7 @@ export class Namespace<T = unknown> {
         clockOffsetMs,
         create,
         knownRoot: () => this.#reader.view.reading,
+        seenTime: () => this.#reader.view.seenTime,
         onSegmentEnd,
       },
     );
@@ -240,9 +233,8 @@ export class Namespace<T = unknown> {
   watch(options: WatchOptions = {}): AsyncIterableIterator<WatchEvent<T>> {
     this.#checkOpen();
     const { medium, system, layout, options: opened, create } = this.#context;
-    const signals = [this.#abort.signal, ...(options.signal === undefined ? [] : [options.signal])];
-    const watched = { ...options, signal: AbortSignal.any(signals) };
-    return watchNamespace<T>({ medium, system, layout, cacheBytes: opened.cacheBytes, emptyIfMissing: create }, watched);
+    const context = { medium, system, layout, cacheBytes: opened.cacheBytes, emptyIfMissing: create, closed: this.#abort.signal };
+    return watchNamespace<T>(context, options);
   }
 
   /** Facts about the namespace and this handle. */
@@ -259,7 +251,7 @@ export class Namespace<T = unknown> {
   }
 
   async #close(): Promise<void> {
-    this.#abort.abort(new PeatError('CLOSED', `namespace ${this.name} is closed`, { namespace: this.name }));
+    this.#abort.abort();
     try {
       await this.#writer?.close();
     } finally {

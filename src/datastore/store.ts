@@ -4,6 +4,7 @@ import { isPeatError, PeatError } from '../base/errors.ts';
 import type { System } from '../base/system.ts';
 import { checkNamespaceName, NAMESPACES_PREFIX, namespaceLayout } from '../format/layout.ts';
 import type { StoreFile } from '../format/store-file.ts';
+import type { TicketLock } from '../lock/ticket-lock.ts';
 import { listLog } from '../log/log-listing.ts';
 import { createNamespace, dropNamespace } from '../manifest/commit-root.ts';
 import { newestRoot } from '../manifest/newest-root.ts';
@@ -35,6 +36,8 @@ export class Store {
   readonly #namespaces = new Set<Namespace<never>>();
   readonly #background = new Set<Promise<void>>();
   #clockOffsetMs: Promise<number> | undefined;
+  /** One lock a namespace: what it has seen of a silent holder on another host counts the next time. */
+  readonly #locks = new Map<string, TicketLock>();
   #closing: Promise<void> | undefined;
 
   /** @internal */
@@ -117,9 +120,7 @@ export class Store {
     const names = options.namespace === undefined ? await this.namespaces() : [checkNamespaceName(options.namespace)];
     const summaries: CompactionSummary[] = [];
     for (const name of names) {
-      const layout = namespaceLayout(name);
-      const lock = compactorLock({ ...this.#context(), layout });
-      await using held = await lock.acquire({
+      await using held = await this.#lock(name).acquire({
         leaseMs: 10_000,
         maxWaitMs: options.maxWaitMs ?? 60_000,
         signal: options.signal,
@@ -230,11 +231,19 @@ export class Store {
 
   /** One bounded pass, if nobody else compacts. */
   async #tryCompact(name: string): Promise<boolean> {
-    const layout = namespaceLayout(name);
-    await using held = await tryElection(compactorLock({ ...this.#context(), layout }));
+    await using held = await tryElection(this.#lock(name));
     if (held === undefined) return false;
     await compactUntilDone(this.#passContext(name), { signal: held.signal, passesMax: 1, bytesMax: AUTO_COMPACT_BYTES, upkeep: false });
     return true;
+  }
+
+  #lock(name: string): TicketLock {
+    let lock = this.#locks.get(name);
+    if (lock === undefined) {
+      lock = compactorLock({ ...this.#context(), layout: namespaceLayout(name) });
+      this.#locks.set(name, lock);
+    }
+    return lock;
   }
 
   #passContext(name: string): PassContext {

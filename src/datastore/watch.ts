@@ -35,6 +35,8 @@ export interface WatchContext {
   readonly layout: NamespaceLayout;
   readonly cacheBytes: number;
   readonly emptyIfMissing: boolean;
+  /** Aborted when the namespace is closed: the watch ends. */
+  readonly closed: AbortSignal;
 }
 
 /** Even where events come, some get lost: look again after this long. */
@@ -43,15 +45,24 @@ const WITH_EVENTS_MS = 2000;
 export function watchNamespace<T>(context: WatchContext, options: WatchOptions): AsyncIterableIterator<WatchEvent<T>> {
   const prefix = toBound(options.prefix ?? '', 'prefix');
   const from = options.from === undefined ? undefined : parseToken(options.from, context.layout.namespace);
-  return run<T>(context, { prefix, from, pollMs: options.pollMs ?? 250, signal: options.signal });
+  return untilClosed(run<T>(context, { prefix, from, pollMs: options.pollMs ?? 250, signal: options.signal }), context.closed);
+}
+
+/** Ends, instead of failing, when the namespace is closed. */
+async function* untilClosed<T>(events: AsyncIterable<T>, closed: AbortSignal): AsyncGenerator<T, void> {
+  try {
+    yield* events;
+  } catch (error) {
+    if (!closed.aborted) throw error;
+  }
 }
 
 async function* run<T>(
   context: WatchContext,
   options: { prefix: Key; from: Position | undefined; pollMs: number; signal: AbortSignal | undefined },
 ): AsyncGenerator<WatchEvent<T>, void> {
-  const { medium, system, layout } = context;
-  const { signal } = options;
+  const { medium, system, layout, closed } = context;
+  const signal = options.signal === undefined ? closed : AbortSignal.any([closed, options.signal]);
   const reader = new NamespaceReader(context, {
     cacheBytes: context.cacheBytes,
     emptyIfMissing: context.emptyIfMissing,
@@ -69,7 +80,7 @@ async function* run<T>(
     let watcher = new Watcher(watched, start);
     let token = toToken(layout.namespace, start);
     for (;;) {
-      signal?.throwIfAborted();
+      signal.throwIfAborted();
       try {
         const { entries, position } = await watcher.next(signal);
         const wanted = entries.filter(({ key }) => key.startsWith(options.prefix));

@@ -22,7 +22,7 @@ export interface TableRef {
   readonly expiring: number;
   /** Newest stamp time in the table: what has a newer one need not look here. */
   readonly maxTime: number;
-  /** CRC-32 of the whole table. */
+  /** CRC-32 of the checksums of its filter, index and footer; the index has those of the blocks, so it stands for every byte. */
   readonly checksum: number;
 }
 

@@ -18,8 +18,6 @@ export interface HolderWatchOptions {
   readonly queue: TicketQueue;
   readonly system: System;
   readonly facts: ProcessFacts;
-  /** The lease of tickets that can't be read. */
-  readonly leaseMs: number;
 }
 
 interface Watched {
@@ -27,9 +25,8 @@ interface Watched {
   observedAtMs: number;
   /** Watched without a new beat. */
   silentMs: number;
-  /** For how long each observation found the process stopped; undefined if the last one did not. */
+  /** Watched while the process was stopped whenever it was asked for; undefined if it was not stopped the last time. */
   stoppedMs: number | undefined;
-  lastGapMs: number;
   /** Undefined: not read yet; null: can't be read. */
   ticket: Ticket | null | undefined;
 }
@@ -42,33 +39,33 @@ export class HolderWatch {
     this.#options = options;
   }
 
-  /** Takes note of a listing that has just come in. */
-  observe(state: QueueState): void {
-    const { system, leaseMs } = this.#options;
-    const nowMs = system.monotonicNowMs();
+  /** Takes note of a listing that has just come in. `leaseMs` is assumed for tickets that can't be read, here and below. */
+  observe(state: QueueState, leaseMs: number): void {
+    const nowMs = this.#options.system.monotonicNowMs();
     const live = new Set(liveTickets(state));
     for (const n of this.#watched.keys()) if (!live.has(n)) this.#watched.delete(n);
     for (const n of live) {
       const beat = state.beats.get(n) ?? 0;
       const watched = this.#watched.get(n);
       if (watched === undefined) {
-        this.#watched.set(n, { beat, observedAtMs: nowMs, silentMs: 0, stoppedMs: undefined, lastGapMs: 0, ticket: undefined });
+        this.#watched.set(n, { beat, observedAtMs: nowMs, silentMs: 0, stoppedMs: undefined, ticket: undefined });
         continue;
       }
       const limitMs = (watched.ticket?.leaseMs ?? leaseMs) / 3;
-      watched.lastGapMs = Math.min(nowMs - watched.observedAtMs, limitMs);
+      const gapMs = Math.min(nowMs - watched.observedAtMs, limitMs);
       watched.observedAtMs = nowMs;
-      watched.silentMs = beat > watched.beat ? 0 : watched.silentMs + watched.lastGapMs;
+      watched.silentMs = beat > watched.beat ? 0 : watched.silentMs + gapMs;
+      if (watched.stoppedMs !== undefined) watched.stoppedMs += gapMs;
       watched.beat = Math.max(beat, watched.beat);
     }
   }
 
-  /** True if ticket n, live in the last listing, may be stolen from. To be asked once an observation. */
-  async isDead(n: number): Promise<boolean> {
+  /** True if ticket n, live in the last listing, may be stolen from. */
+  async isDead(n: number, unreadableLeaseMs: number): Promise<boolean> {
     const watched = this.#watched.get(n);
     if (watched === undefined) return false;
     watched.ticket ??= (await this.#options.queue.read(n)) ?? null;
-    const leaseMs = watched.ticket?.leaseMs ?? this.#options.leaseMs;
+    const leaseMs = watched.ticket?.leaseMs ?? unreadableLeaseMs;
     const state = watched.ticket === null ? 'unknown' : this.#options.facts.stateOf(watched.ticket.holder);
     if (state !== 'stopped') watched.stoppedMs = undefined;
     switch (state) {
@@ -77,7 +74,7 @@ export class HolderWatch {
       case 'dead':
         return true;
       case 'stopped':
-        watched.stoppedMs = watched.stoppedMs === undefined ? 0 : watched.stoppedMs + watched.lastGapMs;
+        watched.stoppedMs ??= 0;
         return watched.stoppedMs >= leaseMs;
       case 'unknown':
         return watched.silentMs >= leaseMs;
@@ -87,7 +84,8 @@ export class HolderWatch {
   /** Who is behind ticket n, in words; as far as `isDead` has read it. */
   describe(n: number): string {
     const ticket = this.#watched.get(n)?.ticket;
-    return ticket ? describeHolder(ticket) : `ticket ${n}, which can't be read`;
+    if (ticket === null) return `ticket ${n}, which can't be read`;
+    return ticket === undefined ? `ticket ${n}` : describeHolder(ticket);
   }
 }
 

@@ -16,7 +16,6 @@ import { show } from '../base/key.ts';
 import { newNonce, type System } from '../base/system.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { HolderWatch } from './holder-watch.ts';
-import type { ProcessFacts } from './process-facts.ts';
 import { finishedFiles, liveTickets, type QueueState } from './queue-state.ts';
 import { TicketQueue, type TicketQueueOptions } from './ticket-queue.ts';
 
@@ -37,7 +36,11 @@ export interface AcquireOptions {
   readonly signal?: AbortSignal | undefined;
   /** The longest pause between two looks. Default 250. */
   readonly pollMs?: number;
-  /** Gives up with `LOCK_TIMEOUT` at once, and without a ticket, if someone alive is queued. */
+  /**
+   * Gives up with `LOCK_TIMEOUT` at once, and without a ticket, if someone is queued who is not known to be dead. A holder
+   * of another host, or from before this machine's last start, is known to be dead only after a lease: keep the
+   * `TicketLock` and try again, or wait for longer than a lease instead.
+   */
   readonly tryOnly?: boolean;
   /** May end a pause early: called before each one. A hint, nothing more; its failure is ignored. */
   readonly wake?: () => Promise<unknown>;
@@ -64,13 +67,14 @@ export class TicketLock {
   readonly queue: TicketQueue;
   readonly #name: string;
   readonly #system: System;
-  readonly #facts: ProcessFacts;
+  /** Of all callers together: so even one that only tries, again and again, takes over from a silent holder at last. */
+  readonly #watch: HolderWatch;
 
   constructor(options: TicketLockOptions) {
     this.queue = new TicketQueue(options);
     this.#name = options.name ?? options.prefix;
     this.#system = options.system;
-    this.#facts = options.facts;
+    this.#watch = new HolderWatch({ queue: this.queue, system: options.system, facts: options.facts });
   }
 
   /**
@@ -81,31 +85,29 @@ export class TicketLock {
    */
   async acquire(options: AcquireOptions): Promise<LockHandle> {
     checkOptions(options);
-    const { leaseMs } = options;
-    const watch = new HolderWatch({ queue: this.queue, system: this.#system, facts: this.#facts, leaseMs });
-    const wait = new Wait({ system: this.#system, acquire: options, lockName: this.#name, watch });
+    const wait = new Wait({ system: this.#system, acquire: options, lockName: this.#name, watch: this.#watch });
     options.signal?.throwIfAborted();
-    if (options.tryOnly === true) await this.#checkFree(watch, wait);
+    if (options.tryOnly === true) await this.#checkFree(options.leaseMs, wait);
     for (;;) {
-      const handle = await this.#takeTicket(options, watch, wait);
+      const handle = await this.#takeTicket(options, wait);
       if (handle !== undefined) return handle;
     }
   }
 
   /** For `tryOnly`: takes away what dead holders left; throws if someone else is queued. */
-  async #checkFree(watch: HolderWatch, wait: Wait): Promise<void> {
+  async #checkFree(leaseMs: number, wait: Wait): Promise<void> {
     for (;;) {
       const state = await this.queue.state();
       const lowest = liveTickets(state)[0];
       if (lowest === undefined) return;
-      watch.observe(state);
-      if (!(await watch.isDead(lowest))) throw wait.timeout(lowest);
+      this.#watch.observe(state, leaseMs);
+      if (!(await this.#watch.isDead(lowest, leaseMs))) throw wait.timeout(lowest);
       await this.queue.finish(lowest, 'stolen');
     }
   }
 
   /** Undefined if the ticket was void: then a new one is due. */
-  async #takeTicket(options: AcquireOptions, watch: HolderWatch, wait: Wait): Promise<LockHandle | undefined> {
+  async #takeTicket(options: AcquireOptions, wait: Wait): Promise<LockHandle | undefined> {
     const { queue } = this;
     const { leaseMs } = options;
     const nonce = newNonce(this.#system);
@@ -121,7 +123,7 @@ export class TicketLock {
     let handle: HeldLock | undefined;
     let isVoid = false;
     try {
-      const state = await this.#awaitTurn(number, watch, wait);
+      const state = await this.#awaitTurn(number, leaseMs, wait);
       isVoid = state === undefined;
       if (state === undefined) return undefined;
       const held = new HeldLock(number, () => this.#giveBack({ number, leaseMs, heartbeat, state }));
@@ -139,13 +141,13 @@ export class TicketLock {
   }
 
   /** The queue at the moment it was this ticket's turn; undefined if it is void. */
-  async #awaitTurn(number: number, watch: HolderWatch, wait: Wait): Promise<QueueState | undefined> {
+  async #awaitTurn(number: number, leaseMs: number, wait: Wait): Promise<QueueState | undefined> {
     for (;;) {
       const look = await this.queue.look(number);
       if (look.kind === 'void') return undefined;
       if (look.kind === 'hold') return look.state;
-      watch.observe(look.state);
-      if (await watch.isDead(look.for)) {
+      this.#watch.observe(look.state, leaseMs);
+      if (await this.#watch.isDead(look.for, leaseMs)) {
         await this.queue.finish(look.for, 'stolen');
       } else {
         await wait.pause(look.for);

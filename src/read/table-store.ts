@@ -122,7 +122,7 @@ export class TableStore {
       this.counters.blocksRead++;
       let decoded: Block;
       try {
-        decoded = Block.decode(bytes);
+        decoded = Block.decode(bytes, range.checksum);
       } catch (error) {
         throw error instanceof MalformedError ? new MalformedError(error.message.replace(/ at byte \d+$/, ''), range.offset + error.offset) : error;
       }

@@ -104,10 +104,10 @@ export class TableStream implements EntrySource {
   }
 
   #openBlock(): void {
-    const { offset, length } = this.#index.blockRange(this.#nextBlock);
+    const { offset, length, checksum } = this.#index.blockRange(this.#nextBlock);
     const start = offset - this.#chunk.offset;
     const bytes = this.#chunk.bytes.subarray(start, start + length);
-    const block = checked({ name: this.#name, ref: this.#ref }, offset, () => Block.decode(bytes));
+    const block = checked({ name: this.#name, ref: this.#ref }, offset, () => Block.decode(bytes, checksum));
     this.#nextBlock++;
     this.#block = block;
     this.#at = 0;

@@ -49,6 +49,9 @@ export class View {
   #rootMark: Watermark | undefined;
   readonly #segments = new Map<string, LiveSegment>();
 
+  /** Newest stamp time that was read: what this process writes from now on must be newer (rule A5). */
+  seenTime = 0;
+
   readonly counters = { refreshes: 0, logListings: 0, rootListings: 0, framesRead: 0, startedOver: 0 };
 
   constructor(context: { medium: Medium; system: System; layout: NamespaceLayout; tables: TableStore }) {
@@ -136,7 +139,8 @@ export class View {
   }
 
   *#listLog(): Steps<LogListing> {
-    const mark = this.#medium.blocking?.watermark(this.#layout.log);
+    // Objects of a segment stand in a folder of their own, which the mark of the log does not cover.
+    const mark = this.#medium.canAppend ? this.#medium.blocking?.watermark(this.#layout.log) : undefined;
     if (this.#listing !== undefined && mark !== undefined && mark === this.#logMark) return this.#listing;
     this.counters.logListings++;
     this.#listing = yield* listLog(this.#layout);
@@ -185,6 +189,7 @@ export class View {
     this.#tail = new Map();
     this.#tailIsShared = false;
     for (const { frames } of this.#segments.values()) for (const frame of frames) this.#addToTail(frame);
+    this.seenTime = Math.max(this.seenTime, root.maxStamp?.time ?? 0);
     const shards = resolveShards(root, this.#tables);
     this.#tables.retain(new Set<TableHandle>(shards.flatMap(({ tables }) => tables)));
     this.#state = { root, shards, tail: this.#tail };
@@ -233,6 +238,7 @@ export class View {
   }
 
   #addToTail(frame: ReadFrame): void {
+    if (frame.stamp.time > this.seenTime) this.seenTime = frame.stamp.time;
     for (const entry of frame.entries) {
       const known = this.#tail.get(entry.key);
       if (known === undefined || compareStamps(entry.stamp, known.stamp) > 0) this.#tail.set(entry.key, entry);

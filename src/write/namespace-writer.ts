@@ -37,12 +37,14 @@ export interface NamespaceWriterOptions {
   readonly segmentBytesMax: number;
   /** Bytes that may wait for the disk before further calls wait to be taken in. */
   readonly pendingBytesMax: number;
-  /** What to add to this machine's clock to get the medium's. */
-  readonly clockOffsetMs: number;
+  /** Measures what to add to this machine's clock to get the medium's. */
+  readonly clockOffsetMs: () => Promise<number>;
   /** Create the namespace if it is not there. */
   readonly create: boolean;
   /** A root just read by the reader of the same handle, to spare a reading; undefined if it has none. */
   readonly knownRoot: () => RootReading | undefined;
+  /** Newest stamp time that the reader of the same handle has seen: what is written next must be newer (rule A5). */
+  readonly seenTime: () => number;
   /** Called when a segment was left, and at the end. */
   readonly onSegmentEnd?: () => void;
 }
@@ -68,7 +70,7 @@ export class NamespaceWriter {
   readonly #layout: NamespaceLayout;
   readonly #options: NamespaceWriterOptions;
   readonly #writerId: string;
-  readonly #clock: StampClock;
+  #clock: StampClock | undefined;
   #reading: RootReading | undefined;
   #segment: SegmentWriter | undefined;
   #segmentReadAt: Moment | undefined;
@@ -78,6 +80,9 @@ export class NamespaceWriter {
   #underWay: Group | undefined;
   #loop: Promise<void> | undefined;
   #spaceWaiters: (() => void)[] = [];
+  /** Calls that wait to be taken in, and the last of them: they are taken in one after the other. */
+  #waiting = 0;
+  #lastAdmission: Promise<unknown> = Promise.resolve();
   #closed = false;
 
   /** Facts for `stats()`. */
@@ -89,23 +94,38 @@ export class NamespaceWriter {
     this.#layout = context.layout;
     this.#options = options;
     this.#writerId = newWriterId(context.system);
-    this.#clock = new StampClock(context.system, options.clockOffsetMs);
   }
 
-  /** Rule A5: stamps to come are above this one, too. */
-  observe(time: number): void {
-    this.#clock.observe(time);
+  /**
+   * Appends a batch; resolves when it is acknowledged. While too much waits for the disk the call waits for its turn, and
+   * `pack`, which makes the payload, is not called before.
+   */
+  append(pack: () => Uint8Array, signal?: AbortSignal): Promise<AppendToken> {
+    if (this.#closed) return Promise.reject(this.#closedError());
+    return this.#waiting === 0 && !this.#isFull ? this.#enqueue(pack()) : this.#appendInTurn(pack, signal);
   }
 
-  /** True while calls must wait to be taken in; see `space`. */
-  get full(): boolean {
+  async #appendInTurn(pack: () => Uint8Array, signal: AbortSignal | undefined): Promise<AppendToken> {
+    this.#waiting++;
+    const admission = this.#lastAdmission.then(async () => {
+      try {
+        await this.#space(signal);
+        // Wrapped, so that the next in turn does not wait for this one's disk.
+        return { done: this.#enqueue(pack()) };
+      } finally {
+        this.#waiting--;
+      }
+    });
+    this.#lastAdmission = admission.catch(() => undefined);
+    return await (await admission).done;
+  }
+
+  get #isFull(): boolean {
     return this.#queuedBytes >= this.#options.pendingBytesMax;
   }
 
-  /** Resolves when there is room again. */
-  async space(signal?: AbortSignal): Promise<void> {
-    while (this.full && !this.#closed) {
-      signal?.throwIfAborted();
+  async #space(signal: AbortSignal | undefined): Promise<void> {
+    while (this.#isFull && signal?.aborted !== true) {
       await new Promise<void>((resolve) => {
         this.#spaceWaiters.push(resolve);
         signal?.addEventListener('abort', () => resolve(), { once: true });
@@ -114,9 +134,7 @@ export class NamespaceWriter {
     signal?.throwIfAborted();
   }
 
-  /** Appends a batch; resolves when it is acknowledged. The payload must not change any more. */
-  append(payload: Uint8Array): Promise<AppendToken> {
-    if (this.#closed) return Promise.reject(this.#closedError());
+  #enqueue(payload: Uint8Array): Promise<AppendToken> {
     return new Promise((resolve, reject) => {
       this.#queue.push({ payload, resolve, reject, time: 0 });
       this.#queuedBytes += payload.length;
@@ -153,8 +171,7 @@ export class NamespaceWriter {
   /** Waits for everything that was called, seals, and takes nothing more. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true;
-    this.#wakeSpace();
-    while (this.#loop !== undefined) await this.#loop;
+    while (this.#loop !== undefined || this.#waiting > 0) await Promise.all([this.#loop, this.#lastAdmission]);
     const segment = this.#segment;
     this.#segment = undefined;
     if (segment !== undefined) await this.#leave(segment);
@@ -203,6 +220,7 @@ export class NamespaceWriter {
     const context = { medium: this.#medium, system: this.#system };
     try {
       for (let attempt = 0; attempt <= RETRIES_MAX; attempt++) {
+        this.#clock ??= new StampClock(this.#system, await this.#options.clockOffsetMs());
         if (!this.#rootIsFresh()) await this.#readOrCreate();
         await this.#leaveOldSegment();
         const segment = this.#currentSegment();
@@ -223,6 +241,8 @@ export class NamespaceWriter {
     const context = { medium: this.#medium, system: this.#system };
     try {
       for (let attempt = 0; attempt <= RETRIES_MAX; attempt++) {
+        // Blocking media are local: their clock is this machine's.
+        this.#clock ??= new StampClock(this.#system);
         if (!this.#rootIsFresh()) runBlocking(this.#readRoot(), context);
         // A folder of objects takes one at a time: while one is being put, another segment is needed.
         if (!this.#medium.canAppend && this.#underWay?.segment === this.#segment) this.#segment = undefined;
@@ -257,7 +277,10 @@ export class NamespaceWriter {
     write: (batches: readonly Pending[], durable: boolean) => T,
   ): T {
     const before = segment.bytes;
-    for (const batch of group.batches) batch.time = this.#clock.next();
+    const clock = this.#clock;
+    assert(clock !== undefined, 'a writer has a clock before it appends');
+    clock.observe(this.#options.seenTime());
+    for (const batch of group.batches) batch.time = clock.next();
     const rethrow = (error: unknown): never => {
       if (this.#segment === segment) this.#segment = undefined;
       segment.abandon();
@@ -343,8 +366,8 @@ export class NamespaceWriter {
       throw new PeatError('NAMESPACE_DROPPED', `namespace ${this.#layout.namespace} was dropped`, { namespace: this.#layout.namespace });
     }
     this.#reading = reading;
-    if (root.maxStamp !== undefined) this.#clock.observe(root.maxStamp.time);
-    if (root.dropFloor !== undefined) this.#clock.observe(root.dropFloor.time);
+    if (root.maxStamp !== undefined) this.#clock?.observe(root.maxStamp.time);
+    if (root.dropFloor !== undefined) this.#clock?.observe(root.dropFloor.time);
   }
 
   /** True where the shortcut of the design holds: the root is young enough that no horizon can be near the segment. */

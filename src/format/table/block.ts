@@ -5,6 +5,9 @@
  * key stands whole. `Block.decode` checks everything that can be wrong in one walk over the entries, and notes
  * where each begins. What is read later is parsed again from there, entry by entry, and can't fail any more;
  * only keys are kept once they were needed, since a search compares the same few again and again.
+ *
+ * A block's own checksum says that it is whole, not that it is the right one: the table's index has each block's
+ * checksum once more, and who reads a block by an index passes it on.
  */
 import { ByteReader, type ByteWriter, MalformedError } from '../../base/bytes.ts';
 import { assert } from '../../base/errors.ts';
@@ -26,6 +29,13 @@ const HAS_SUB = 4;
 
 /** What a decoded entry costs beside the block's bytes: its offset, its slot and the header of its key. */
 const ENTRY_OVERHEAD_BYTES = 32;
+
+/** What an index says of a block beside its last key and its place. */
+export interface BuiltBlock {
+  /** With checksum. */
+  readonly length: number;
+  readonly checksum: number;
+}
 
 /** Appends blocks to a writer, one after the other. */
 export class BlockBuilder {
@@ -71,7 +81,7 @@ export class BlockBuilder {
     writer.varint(shared);
     writer.varint(key.length - shared);
     writer.u8(flags);
-    writeSuffix(writer, key, shared);
+    writer.latin1(shared === 0 ? key : key.slice(shared));
     writer.u64(stamp.time);
     writer.varint(this.#writerIndex(stamp.writer));
     if ((flags & HAS_SUB) !== 0) writer.varint(stamp.sub);
@@ -99,15 +109,16 @@ export class BlockBuilder {
     return index;
   }
 
-  /** Closes the block, and begins the next behind it. Returns its length with checksum. */
-  finish(): number {
+  /** Closes the block, and begins the next behind it. */
+  finish(): BuiltBlock {
     assert(this.#entries > 0, 'a block has an entry');
     const writer = this.#writer;
     for (const id of this.#writers.keys()) writer.latin1(id);
     for (const offset of this.#restarts) writer.u32(offset);
     writer.u32(this.#writers.size);
     writer.u32(this.#restarts.length);
-    writer.u32(crc32(writer.view(this.#start)));
+    const checksum = crc32(writer.view(this.#start));
+    writer.u32(checksum);
     const length = this.byteLength;
 
     this.#start = writer.length;
@@ -115,14 +126,8 @@ export class BlockBuilder {
     this.#restarts.length = 0;
     this.#writers.clear();
     this.#lastWriter = '';
-    return length;
+    return { length, checksum };
   }
-}
-
-/** For the few bytes that a suffix mostly has, a loop is faster than a call into the runtime. */
-function writeSuffix(writer: ByteWriter, key: Key, from: number): void {
-  if (key.length - from > 24) writer.latin1(key.slice(from));
-  else for (let i = from; i < key.length; i++) writer.u8(key.charCodeAt(i));
 }
 
 function sharedLength(a: Key, b: Key): number {
@@ -180,12 +185,16 @@ export class Block {
   }
 
   /**
-   * Checks and decodes exactly one block. It keeps `bytes`, and values are views into it: they must not change.
+   * Checks and decodes exactly one block, which must be the one that has the `checksum` that the table's index says;
+   * only who has no index leaves it out. It keeps `bytes`, and values are views into it: they must not change.
    *
    * @throws MalformedError with an offset in `bytes`.
    */
-  static decode(bytes: Buffer): Block {
+  static decode(bytes: Buffer, checksum?: number): Block {
     const trailer = readTrailer(bytes);
+    if (checksum !== undefined && checksum !== bytes.readUInt32LE(bytes.length - 4)) {
+      throw new MalformedError('the block is not the one that the index describes', 0);
+    }
     return new Block(bytes, trailer, walkEntries(bytes, trailer));
   }
 

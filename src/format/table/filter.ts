@@ -43,9 +43,9 @@ export class FilterBuilder {
     this.#hashes.push(filterHash(key));
   }
 
-  /** Appends the filter, or nothing if the keys are too few. */
-  finish(writer: ByteWriter): void {
-    if (this.#hashes.length < ENTRIES_MIN) return;
+  /** Appends the filter, or nothing if the keys are too few. Returns its checksum, 0 for none. */
+  finish(writer: ByteWriter): number {
+    if (this.#hashes.length < ENTRIES_MIN) return 0;
     const bytes = new Uint8Array(1 + this.#bitBytes());
     const bits = this.#bitBytes() * 8;
     bytes[0] = PROBES;
@@ -59,16 +59,21 @@ export class FilterBuilder {
         if (position >= bits) position -= bits;
       }
     }
+    const checksum = crc32(bytes);
     writer.bytes(bytes);
-    writer.u32(crc32(bytes));
+    writer.u32(checksum);
+    return checksum;
   }
 }
 
 export class Filter {
+  /** As it stands in the file; 0 for no filter. */
+  readonly checksum: number;
   /** The probes and the bits as they stand in the file, without the checksum; empty for no filter. */
   readonly #bytes: Buffer;
 
-  private constructor(bytes: Buffer) {
+  private constructor(bytes: Buffer, checksum: number) {
+    this.checksum = checksum;
     this.#bytes = bytes;
   }
 
@@ -78,13 +83,14 @@ export class Filter {
    * @throws MalformedError with an offset in `bytes`.
    */
   static decode(bytes: Buffer): Filter {
-    if (bytes.length === 0) return new Filter(bytes);
+    if (bytes.length === 0) return new Filter(bytes, 0);
     const end = bytes.length - CHECKSUM_BYTES;
     if (end < 2) throw new MalformedError('the filter is too short', 0);
     const body = bytes.subarray(0, end);
-    if (crc32(body) !== bytes.readUInt32LE(end)) throw new MalformedError("the filter's checksum does not match", 0);
+    const checksum = bytes.readUInt32LE(end);
+    if (crc32(body) !== checksum) throw new MalformedError("the filter's checksum does not match", 0);
     if (body[0] === 0) throw new MalformedError('the filter has no probes', 0);
-    return new Filter(body);
+    return new Filter(body, checksum);
   }
 
   /** False only if no key with this `filterHash` is in the table. */

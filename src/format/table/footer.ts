@@ -1,14 +1,16 @@
-/** The last 44 bytes of a table: where its parts stand, and what it holds. */
+/** The last 48 bytes of a table: how long it is, where its parts stand, and what it holds. */
 import { type ByteWriter, MalformedError, readU64 } from '../../base/bytes.ts';
 import { crc32 } from '../checksum.ts';
 
-export const FOOTER_BYTES = 44;
-export const TABLE_MAGIC: Buffer = Buffer.from('PEATTBL1', 'latin1');
+export const FOOTER_BYTES = 48;
+const TABLE_MAGIC = Buffer.from('PEATTBL1', 'latin1');
 
-const CHECKSUM_AT = 32;
-const MAGIC_AT = 36;
+const CHECKSUM_AT = 36;
+const MAGIC_AT = 40;
 
 export interface Footer {
+  /** Of the whole table, the footer included. */
+  readonly length: number;
   /** Where the filter begins, from the table's start; the blocks end there. */
   readonly filterOffset: number;
   /** Where the index begins, and the filter ends. */
@@ -20,8 +22,10 @@ export interface Footer {
   readonly maxTime: number;
 }
 
-export function writeFooter(writer: ByteWriter, footer: Footer): void {
+/** Appends the footer. Returns its checksum. */
+export function writeFooter(writer: ByteWriter, footer: Footer): number {
   const start = writer.length;
+  writer.u32(footer.length);
   writer.u32(footer.filterOffset);
   writer.u32(footer.indexOffset);
   writer.u32(footer.blocks);
@@ -29,8 +33,10 @@ export function writeFooter(writer: ByteWriter, footer: Footer): void {
   writer.u32(footer.tombstones);
   writer.u32(footer.expiring);
   writer.u64(footer.maxTime);
-  writer.u32(crc32(writer.view(start)));
+  const checksum = crc32(writer.view(start));
+  writer.u32(checksum);
   writer.bytes(TABLE_MAGIC);
+  return checksum;
 }
 
 /**
@@ -46,16 +52,34 @@ export function readFooter(bytes: Buffer): Footer {
     throw new MalformedError("the footer's checksum does not match", start);
   }
   const footer = {
-    filterOffset: bytes.readUInt32LE(start),
-    indexOffset: bytes.readUInt32LE(start + 4),
-    blocks: bytes.readUInt32LE(start + 8),
-    entries: bytes.readUInt32LE(start + 12),
-    tombstones: bytes.readUInt32LE(start + 16),
-    expiring: bytes.readUInt32LE(start + 20),
-    maxTime: readU64(bytes, start + 24),
+    length: bytes.readUInt32LE(start),
+    filterOffset: bytes.readUInt32LE(start + 4),
+    indexOffset: bytes.readUInt32LE(start + 8),
+    blocks: bytes.readUInt32LE(start + 12),
+    entries: bytes.readUInt32LE(start + 16),
+    tombstones: bytes.readUInt32LE(start + 20),
+    expiring: bytes.readUInt32LE(start + 24),
+    maxTime: readU64(bytes, start + 28),
   };
-  if (footer.filterOffset > footer.indexOffset || !Number.isSafeInteger(footer.maxTime)) {
-    throw new MalformedError('the footer is malformed', start);
-  }
+  const inOrder = footer.filterOffset <= footer.indexOffset && footer.indexOffset + FOOTER_BYTES < footer.length;
+  if (!inOrder || !Number.isSafeInteger(footer.maxTime)) throw new MalformedError('the footer is malformed', start);
   return footer;
+}
+
+/** The checksum of the footer that `bytes` ends with, as it stands there. */
+export function footerChecksum(bytes: Buffer): number {
+  return bytes.readUInt32LE(bytes.length - FOOTER_BYTES + CHECKSUM_AT);
+}
+
+/**
+ * What a root knows a table by: the CRC-32 of its parts' checksums. The index has the checksums of the blocks, so it
+ * stands for every byte. A CRC-32 over the whole table would tell nothing: where bytes are followed by their own
+ * CRC-32, any others of that length, followed by theirs, give the same.
+ */
+export function tableChecksum(parts: { readonly filter: number; readonly index: number; readonly footer: number }): number {
+  const bytes = Buffer.alloc(12);
+  bytes.writeUInt32LE(parts.filter, 0);
+  bytes.writeUInt32LE(parts.index, 4);
+  bytes.writeUInt32LE(parts.footer, 8);
+  return crc32(bytes);
 }

@@ -13,7 +13,7 @@ import type { Entry } from '../entry.ts';
 import type { TableRef } from '../root.ts';
 import { BLOCK_BYTES, BlockBuilder } from './block.ts';
 import { FilterBuilder } from './filter.ts';
-import { FOOTER_BYTES, writeFooter } from './footer.ts';
+import { FOOTER_BYTES, tableChecksum, writeFooter } from './footer.ts';
 
 /** A table, and all that a root says of it but where it stands. */
 export interface BuiltTable extends Omit<TableRef, 'file' | 'offset'> {
@@ -72,11 +72,12 @@ export class TableBuilder {
   }
 
   #closeBlock(): void {
-    const length = this.#block.finish();
+    const { length, checksum } = this.#block.finish();
     this.#index.varint(this.#last.length);
     this.#index.latin1(this.#last);
     this.#index.varint(this.#blockStart);
     this.#index.varint(length);
+    this.#index.u32(checksum);
     this.#blockStart += length;
     this.#blocks++;
   }
@@ -88,22 +89,23 @@ export class TableBuilder {
     if (this.#block.entries > 0) this.#closeBlock();
     const writer = this.#writer;
     const filterOffset = writer.length - this.#start;
-    this.#filter.finish(writer);
+    const filter = this.#filter.finish(writer);
     const indexOffset = writer.length - this.#start;
+    const index = crc32(this.#index.view());
     writer.bytes(this.#index.view());
-    writer.u32(crc32(this.#index.view()));
+    writer.u32(index);
+    const length = writer.length - this.#start + FOOTER_BYTES;
+    assert(length <= TABLE_BYTES_MAX, "a table's offsets fit in 32 bits");
     const counts = { entries: this.#entries, tombstones: this.#tombstones, expiring: this.#expiring, maxTime: this.#maxTime };
-    writeFooter(writer, { filterOffset, indexOffset, blocks: this.#blocks, ...counts });
-    const bytes = writer.view(this.#start);
-    assert(bytes.length <= TABLE_BYTES_MAX, "a table's offsets fit in 32 bits");
+    const footer = writeFooter(writer, { length, filterOffset, indexOffset, blocks: this.#blocks, ...counts });
     return {
-      bytes,
-      length: bytes.length,
+      bytes: writer.view(this.#start),
+      length,
       indexOffset: filterOffset,
       first: this.#first,
       last: this.#last,
       ...counts,
-      checksum: crc32(bytes),
+      checksum: tableChecksum({ filter, index, footer }),
     };
   }
 }

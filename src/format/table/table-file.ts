@@ -1,12 +1,11 @@
 /**
  * Finds the tables in a file without a root, for `peat inspect` and `peat repair`.
  *
- * A footer does not say how long its table is, so the file is searched from its start: the first footer whose
- * index stands where it says, counted from where this table begins, ends the table. A value may hold the bytes
- * of a whole table; these are passed over, because counted from here their index is somewhere else.
+ * Tables stand one after the other without gaps, and a footer says how long its table is: so the file is walked from its
+ * end backwards. Nothing is searched for, and a value that holds the bytes of a whole table misleads nobody.
  */
 import { MalformedError } from '../../base/bytes.ts';
-import { FOOTER_BYTES, type Footer, readFooter, TABLE_MAGIC } from './footer.ts';
+import { FOOTER_BYTES, type Footer, readFooter } from './footer.ts';
 import { TableIndex } from './table-index.ts';
 
 /** One of the tables of a file. Its blocks were not looked at: `Block.decode` checks each. */
@@ -18,41 +17,32 @@ export interface ListedTable {
 }
 
 /**
- * The tables that stand one after the other in `file`, of which they keep views.
+ * The tables that stand one after the other in `file`, of which they keep views, in the order of their offsets.
  *
- * @throws MalformedError at the first place, counted from the file's start, from which no whole table stands.
+ * @throws MalformedError with an offset from the file's start, for the last table that is not whole.
  */
 export function listTables(file: Buffer): ListedTable[] {
   const tables: ListedTable[] = [];
-  let offset = 0;
+  let end = file.length;
   do {
-    const table = findTable(file, offset);
-    if (table === undefined) throw new MalformedError('no whole table begins', offset);
+    const table = lastTable(file.subarray(0, end));
     tables.push(table);
-    offset += table.length;
-  } while (offset < file.length);
-  return tables;
+    end = table.offset;
+  } while (end > 0);
+  return tables.reverse();
 }
 
-function findTable(file: Buffer, offset: number): ListedTable | undefined {
-  for (let from = offset; ; ) {
-    const magicAt = file.indexOf(TABLE_MAGIC, from);
-    if (magicAt === -1) return undefined;
-    const table = readTable(file.subarray(offset, magicAt + TABLE_MAGIC.length));
-    if (table !== undefined) return { offset, ...table };
-    from = magicAt + 1;
-  }
-}
-
-/** The table that `bytes` is; undefined if it is none. */
-function readTable(bytes: Buffer): Omit<ListedTable, 'offset'> | undefined {
+/** The table that `bytes` ends with. */
+function lastTable(bytes: Buffer): ListedTable {
+  const footer = readFooter(bytes);
+  const { length } = footer;
+  const offset = bytes.length - length;
+  if (offset < 0) throw new MalformedError('the table is longer than all that stands before its end', bytes.length - FOOTER_BYTES);
   try {
-    const footer = readFooter(bytes);
-    if (footer.filterOffset > bytes.length - FOOTER_BYTES) return undefined;
-    const index = TableIndex.read(bytes.subarray(footer.filterOffset), footer.filterOffset);
-    return { length: bytes.length, footer, index };
+    const index = TableIndex.read(bytes.subarray(offset + footer.filterOffset), footer.filterOffset);
+    return { offset, length, footer, index };
   } catch (error) {
-    if (error instanceof MalformedError) return undefined;
-    throw error;
+    if (!(error instanceof MalformedError) || offset === 0) throw error;
+    throw new MalformedError(error.message.replace(/ at byte \d+$/, ''), offset + error.offset);
   }
 }

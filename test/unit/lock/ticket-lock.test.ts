@@ -233,6 +233,24 @@ describe('dead holders', () => {
     expect(world.time.nowMs - began).toBeLessThan(3600);
   });
 
+  it('on another host are stolen from in the end by one that only tries, again and again', async () => {
+    const [a, b] = [world.process({ host: 'h1' }), world.process({ host: 'h2' })];
+    await a.lock.acquire(LEASE);
+    const tokens: number[] = [];
+    const attempt = async (): Promise<void> => {
+      await b.lock.acquire({ ...LEASE, tryOnly: true }).then(
+        ({ token }) => tokens.push(token),
+        () => {},
+      );
+      await world.time.advance(60_000);
+    };
+    for (let i = 0; i < 10; i++) await attempt();
+    expect(tokens).toEqual([]);
+    a.kill();
+    for (let i = 0; i < 5 && tokens.length === 0; i++) await attempt();
+    expect(tokens).toEqual([2]);
+  });
+
   it('on another host are alive as long as they beat, however wrong their clock is', async () => {
     for (const wallOffsetMs of [-7_200_000, 7_200_000]) {
       world = new LockWorld();

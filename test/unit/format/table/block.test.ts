@@ -10,8 +10,10 @@ function build(entries: readonly Entry[]): Buffer {
   const writer = new ByteWriter();
   const builder = new BlockBuilder(writer);
   for (const entry of entries) builder.add(entry);
-  expect(builder.finish()).toBe(writer.length);
-  return writer.copy();
+  const { length, checksum } = builder.finish();
+  const bytes = writer.copy();
+  expect([length, checksum]).toEqual([bytes.length, bytes.readUInt32LE(bytes.length - 4)]);
+  return bytes;
 }
 
 function all(block: Block): Entry[] {
@@ -122,6 +124,15 @@ describe('a damaged block', () => {
       damaged[at] = (damaged[at] as number) ^ (1 << from.below(8));
       expect(() => Block.decode(damaged), `byte ${at}`).toThrow(MalformedError);
     }
+  });
+
+  it('is found where another whole block of its length stands', () => {
+    const bytes = build([put('a', 'value')]);
+    const other = build([put('a', 'VALUE')]);
+    const checksum = crc32(bytes.subarray(0, -4));
+    expect(other.length).toBe(bytes.length);
+    expect(all(Block.decode(bytes, checksum))).toHaveLength(1);
+    expect(() => Block.decode(other, checksum)).toThrow(MalformedError);
   });
 
   it('is found wherever it is cut', () => {

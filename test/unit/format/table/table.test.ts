@@ -28,8 +28,8 @@ function indexOf(table: BuiltTable): TableIndex {
 }
 
 function blockOf(bytes: Buffer, index: TableIndex, block: number): Block {
-  const { offset, length } = index.blockRange(block);
-  return Block.decode(bytes.subarray(offset, offset + length));
+  const { offset, length, checksum } = index.blockRange(block);
+  return Block.decode(bytes.subarray(offset, offset + length), checksum);
 }
 
 function readAll(bytes: Buffer, index: TableIndex): Entry[] {
@@ -65,7 +65,7 @@ describe('a table', () => {
         tombstones: entries.filter((entry) => entry.value === undefined).length,
         expiring: entries.filter((entry) => entry.expiresAtMs !== 0).length,
         maxTime: Math.max(...entries.map((entry) => entry.stamp.time)),
-        checksum: crc32(table.bytes),
+        checksum: index.checksum,
       });
     }
   });
@@ -83,6 +83,20 @@ describe('a table', () => {
       }),
       { seed, numRuns: 100 },
     );
+  });
+
+  it('is known to its root by the checksums of its filter, index and footer', () => {
+    for (const count of [7, 8]) {
+      const table = build(Array.from({ length: count }, (_, i) => put(`k${i}`)));
+      const { filterOffset, indexOffset } = indexOf(table).footer;
+      const footerAt = table.length - 48;
+      const parts = Buffer.alloc(12);
+      expect(indexOffset > filterOffset).toBe(count === 8);
+      if (count === 8) table.bytes.copy(parts, 0, indexOffset - 4, indexOffset);
+      table.bytes.copy(parts, 4, footerAt - 4, footerAt);
+      table.bytes.copy(parts, 8, footerAt + 36, footerAt + 40);
+      expect(table.checksum).toBe(crc32(parts));
+    }
   });
 
   it('finds every key by filter, index and block, and none between them', () => {
@@ -188,8 +202,42 @@ describe('a damaged table', () => {
       { expiring: 1 },
       { maxTime: 2 },
       { last: 'k3' as Key },
+      { checksum: ref.checksum ^ 1 },
     ];
     for (const other of others) expect(() => TableIndex.decode(tail, { ...ref, ...other }), JSON.stringify(other)).toThrow(MalformedError);
+  });
+
+  it('is found where another whole table of its size, keys and counts stands', () => {
+    const from = random();
+    for (const count of [1, 7, 8, 100]) {
+      const entries = Array.from({ length: count }, (_, i) => put(`k${100 + i}`, Buffer.alloc(300, 1)));
+      const table = build(entries);
+      const changed = from.below(count);
+      const other = build(entries.map((entry, i) => (i === changed ? { ...entry, value: Buffer.alloc(300, 2) } : entry)));
+      const { bytes, checksum, ...facts } = table;
+      expect(other).toMatchObject(facts);
+      expect(crc32(other.bytes)).toBe(crc32(bytes));
+      expect(other.checksum).not.toBe(checksum);
+      expect(() => TableIndex.decode(other.bytes.subarray(other.indexOffset), refOf(table))).toThrow(MalformedError);
+      expect(() => TableIndex.decode(other.bytes.subarray(other.indexOffset), refOf(other))).not.toThrow();
+      // Nor are its blocks taken for those of the right one.
+      const index = indexOf(table);
+      const block = index.findBlock(entries[changed]?.key as Key);
+      expect(() => blockOf(other.bytes, index, block)).toThrow(MalformedError);
+    }
+  });
+
+  it('is found where two of its blocks have changed places', () => {
+    const table = build(Array.from({ length: 100 }, (_, i) => put(`k${100 + i}`, Buffer.alloc(1000))));
+    const index = indexOf(table);
+    const one = index.blockRange(1);
+    const two = index.blockRange(2);
+    expect(two.length).toBe(one.length);
+    const bytes = Buffer.from(table.bytes);
+    table.bytes.copy(bytes, one.offset, two.offset, two.offset + two.length);
+    table.bytes.copy(bytes, two.offset, one.offset, one.offset + one.length);
+    expect(() => blockOf(bytes, index, 0)).not.toThrow();
+    for (const block of [1, 2]) expect(() => blockOf(bytes, index, block)).toThrow(MalformedError);
   });
 
   it('says where it is damaged, counted from its start', () => {
@@ -215,14 +263,14 @@ describe('a damaged table', () => {
     for (let n = 0; n < 2000; n++) {
       const bytes = Buffer.from(table.bytes.subarray(table.indexOffset));
       const indexAt = indexOffset - table.indexOffset;
-      const footerAt = bytes.length - 44;
+      const footerAt = bytes.length - 48;
       const inFooter = from.below(2) === 0;
-      const at = inFooter ? footerAt + from.below(32) : indexAt + from.below(footerAt - 4 - indexAt);
+      const at = inFooter ? footerAt + from.below(36) : indexAt + from.below(footerAt - 4 - indexAt);
       bytes[at] = from.below(256);
       bytes.writeUInt32LE(crc32(bytes.subarray(indexAt, footerAt - 4)), footerAt - 4);
-      bytes.writeUInt32LE(crc32(bytes.subarray(footerAt, footerAt + 32)), footerAt + 32);
+      bytes.writeUInt32LE(crc32(bytes.subarray(footerAt, footerAt + 36)), footerAt + 36);
       try {
-        const index = TableIndex.decode(bytes, refOf(table));
+        const index = TableIndex.read(bytes, table.indexOffset);
         for (let i = 0; i < index.blocks; i++) index.lastKeyOf(i);
       } catch (error) {
         expect(error).toBeInstanceOf(MalformedError);
@@ -255,22 +303,32 @@ describe('listTables', () => {
     ]);
   });
 
-  it('says from where on there is no whole table', () => {
+  it('says where the last table that is not whole is damaged', () => {
     const one = build([put('a')]).bytes;
     const two = build([put('b')]).bytes;
     const file = Buffer.concat([one, two]);
-    for (const [bytes, offset] of [
-      [file.subarray(0, -1), one.length],
-      [Buffer.concat([file, Buffer.from([0])]), file.length],
+    const flipped = (at: number): Buffer => {
+      const bytes = Buffer.from(file);
+      bytes[at] = (bytes[at] as number) ^ 1;
+      return bytes;
+    };
+    const cases: [Buffer, number][] = [
+      [file.subarray(0, -1), file.length - 1 - 8],
+      [Buffer.concat([file, Buffer.from([0])]), file.length + 1 - 8],
+      [file.subarray(1), one.length - 1 - 48],
+      [flipped(one.length - 1), one.length - 8],
+      [flipped(one.length - 48), one.length - 48],
+      [flipped(file.length - 48 - 5), one.length + indexOf(build([put('b')])).footer.indexOffset],
       [Buffer.alloc(0), 0],
       [Buffer.from('PEATTBL1'), 0],
-    ] as const) {
+    ];
+    for (const [i, [bytes, offset]] of cases.entries()) {
       try {
         listTables(bytes);
         expect.unreachable();
       } catch (error) {
-        expect(error).toBeInstanceOf(MalformedError);
-        expect(error).toMatchObject({ offset });
+        expect(error, `case ${i}`).toBeInstanceOf(MalformedError);
+        expect(error, `case ${i}`).toMatchObject({ offset, message: expect.stringMatching(new RegExp(`^\\D+ at byte ${offset}$`)) });
       }
     }
   });
