@@ -1,6 +1,7 @@
 /** A handle on one namespace: what users read and write through. */
 import { PeatError } from '../base/errors.ts';
 import { show, toKey } from '../base/key.ts';
+import type { StampClock } from '../base/stamp.ts';
 import type { System } from '../base/system.ts';
 import { type Entry, isGone } from '../format/entry.ts';
 import type { NamespaceLayout } from '../format/layout.ts';
@@ -28,8 +29,8 @@ export interface NamespaceContext {
   readonly constants: StoreConstants;
   readonly options: ResolvedOptions;
   readonly create: boolean;
-  /** Measured when the store was opened for writing. */
-  readonly clockOffsetMs: () => Promise<number>;
+  /** The clock of the stamps; one for all writers of the store's handle, so that their writes keep their order. */
+  readonly clock: () => StampClock | Promise<StampClock>;
   /** Runs a bounded pass; for drains that must be finished, and for tails that grew long. */
   readonly compact: () => Promise<void>;
   readonly onSegmentEnd: () => void;
@@ -119,14 +120,14 @@ export class Namespace<T = unknown> {
   }
 
   #newWriter(): NamespaceWriter {
-    const { medium, system, layout, options, create, clockOffsetMs, onSegmentEnd } = this.#context;
+    const { medium, system, layout, options, create, clock, onSegmentEnd } = this.#context;
     return new NamespaceWriter(
       { medium, system, layout },
       {
         durability: options.durability,
         segmentBytesMax: options.segmentBytesMax,
         pendingBytesMax: options.pendingBytesMax,
-        clockOffsetMs,
+        clock,
         create,
         knownRoot: () => this.#reader.view.reading,
         seenTime: () => this.#reader.view.seenTime,

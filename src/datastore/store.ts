@@ -1,6 +1,7 @@
 /** An open store: its namespaces, and what concerns all of them. */
 import { type CompactionSummary, compactorLock, compactUntilDone, type PassContext, type RunCompactorOptions, tryElection } from '../../compactor/index.ts';
 import { isPeatError, PeatError } from '../base/errors.ts';
+import { StampClock } from '../base/stamp.ts';
 import type { System } from '../base/system.ts';
 import { checkNamespaceName, NAMESPACES_PREFIX, namespaceLayout } from '../format/layout.ts';
 import type { StoreFile } from '../format/store-file.ts';
@@ -35,7 +36,7 @@ export class Store {
   readonly #options: ResolvedOptions;
   readonly #namespaces = new Set<Namespace<never>>();
   readonly #background = new Set<Promise<void>>();
-  #clockOffsetMs: Promise<number> | undefined;
+  #clock: StampClock | Promise<StampClock> | undefined;
   /** One lock a namespace: what it has seen of a silent holder on another host counts the next time. */
   readonly #locks = new Map<string, TicketLock>();
   #closing: Promise<void> | undefined;
@@ -70,7 +71,7 @@ export class Store {
       constants: this.file.constants,
       options: this.#options,
       create,
-      clockOffsetMs: () => this.#measureClock(),
+      clock: () => this.#stampClock(),
       compact: async () => {
         await this.#tryCompact(layout.namespace);
       },
@@ -176,14 +177,17 @@ export class Store {
     if (this.#options.readOnly) throw new PeatError('READ_ONLY', 'the store was opened with readOnly');
   }
 
-  /** What to add to this machine's clock to get the medium's. */
-  #measureClock(): Promise<number> {
-    this.#clockOffsetMs ??= (async () => {
-      const before = this.#system.wallNowMs();
-      const mediumMs = await this.#medium.nowMs();
-      return mediumMs === undefined ? 0 : mediumMs - (before + this.#system.wallNowMs()) / 2;
-    })();
-    return this.#clockOffsetMs;
+  /** On a remote medium the clock is corrected to the medium's, which is asked once. */
+  #stampClock(): StampClock | Promise<StampClock> {
+    this.#clock ??= this.#medium.isRemote ? this.#measureClock() : new StampClock(this.#system);
+    return this.#clock;
+  }
+
+  async #measureClock(): Promise<StampClock> {
+    const beforeMs = this.#system.wallNowMs();
+    const mediumMs = await this.#medium.nowMs();
+    const offsetMs = mediumMs === undefined ? 0 : mediumMs - (beforeMs + this.#system.wallNowMs()) / 2;
+    return new StampClock(this.#system, offsetMs);
   }
 
   // ---- compaction by writers

@@ -10,7 +10,7 @@
  * have passed when the sync returns, and no horizon can have reached the segment meanwhile.
  */
 import { assert, isPeatError, PeatError } from '../base/errors.ts';
-import { StampClock } from '../base/stamp.ts';
+import type { StampClock } from '../base/stamp.ts';
 import { newWriterId, type System } from '../base/system.ts';
 import { checkWriterFeatures } from '../format/features.ts';
 import { type NamespaceLayout, rootName, segmentIdText } from '../format/layout.ts';
@@ -37,8 +37,8 @@ export interface NamespaceWriterOptions {
   readonly segmentBytesMax: number;
   /** Bytes that may wait for the disk before further calls wait to be taken in. */
   readonly pendingBytesMax: number;
-  /** Measures what to add to this machine's clock to get the medium's. */
-  readonly clockOffsetMs: () => Promise<number>;
+  /** The clock that all writers of a process share. A promise only where the medium's clock must be asked first. */
+  readonly clock: () => StampClock | Promise<StampClock>;
   /** Create the namespace if it is not there. */
   readonly create: boolean;
   /** A root just read by the reader of the same handle, to spare a reading; undefined if it has none. */
@@ -220,7 +220,7 @@ export class NamespaceWriter {
     const context = { medium: this.#medium, system: this.#system };
     try {
       for (let attempt = 0; attempt <= RETRIES_MAX; attempt++) {
-        this.#clock ??= new StampClock(this.#system, await this.#options.clockOffsetMs());
+        this.#clock ??= await this.#options.clock();
         if (!this.#rootIsFresh()) await this.#readOrCreate();
         await this.#leaveOldSegment();
         const segment = this.#currentSegment();
@@ -241,8 +241,9 @@ export class NamespaceWriter {
     const context = { medium: this.#medium, system: this.#system };
     try {
       for (let attempt = 0; attempt <= RETRIES_MAX; attempt++) {
-        // Blocking media are local: their clock is this machine's.
-        this.#clock ??= new StampClock(this.#system);
+        const clock = this.#clock ?? this.#options.clock();
+        assert(!(clock instanceof Promise), "the clock of a blocking medium is this machine's");
+        this.#clock = clock;
         if (!this.#rootIsFresh()) runBlocking(this.#readRoot(), context);
         // A folder of objects takes one at a time: while one is being put, another segment is needed.
         if (!this.#medium.canAppend && this.#underWay?.segment === this.#segment) this.#segment = undefined;

@@ -122,6 +122,15 @@ describe.each([memory(true, true), memory(false, true), memory(true, false), mem
     expect(await elsewhere.get('counter')).toBe(199);
   });
 
+  it('keeps the order of writes through two handles of one process', async () => {
+    const second = store.namespace('items');
+    for (let i = 0; i < 20; i++) {
+      await items.put('a', 2 * i);
+      await second.put('a', 2 * i + 1);
+      expect(await elsewhere.get('a')).toBe(2 * i + 1);
+    }
+  });
+
   it('keeps all of many concurrent writes of several handles', async () => {
     await Promise.all(Array.from({ length: 300 }, (_, i) => (i % 2 === 0 ? items : elsewhere).put(`k${i}`, i)));
     expect(await collect(items.scan())).toHaveLength(300);
