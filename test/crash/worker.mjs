@@ -41,6 +41,8 @@ async function write(options) {
   const { writer, lane, seed = 1, inFlight = 1, sizeMax = 1, bytesMax = 100, start = 0, end = Number.POSITIVE_INFINITY, pauseMs = 0 } = options;
   const store = await openStore(options);
   const entries = store.namespace('crash');
+  // A blocking write does not create the namespace.
+  if (options.blocking) await store.createNamespace('crash');
   let isStopped = false;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     process.on(signal, () => {
