@@ -36,7 +36,7 @@ export function passFacts(result: PassResult, nowMs: number): PassFacts {
     rootBytes: result.rootBytes,
     shards: result.shardsTouched,
     durationMs: Math.round(result.durationMs),
-    lagMs: 0,
+    lagMs: result.oldestFrameMs === undefined ? 0 : Math.max(0, Math.round(nowMs - result.oldestFrameMs)),
     more: result.more,
   };
 }

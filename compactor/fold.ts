@@ -9,8 +9,7 @@
  * A damaged segment is taken in up to the damage and reported; it stops no other. It does stop the horizon.
  */
 import { isPeatError, type PeatError } from '../src/base/errors.ts';
-import type { Key } from '../src/base/key.ts';
-import { compareStamps, maxStamp, type Stamp } from '../src/base/stamp.ts';
+import { maxStamp, type Stamp } from '../src/base/stamp.ts';
 import type { Entry } from '../src/format/entry.ts';
 import type { Absorbed, Root } from '../src/format/root.ts';
 import type { ListedSegment, LogListing } from '../src/log/log-listing.ts';
@@ -71,7 +70,7 @@ class Folding {
   readonly #context: PassContext;
   readonly #root: Root;
   readonly #options: FoldOptions;
-  readonly #newest = new Map<Key, Entry>();
+  readonly #entries: Entry[] = [];
   readonly #absorbed: Map<string, Absorbed>;
   readonly #warnings: string[] = [];
   #hasNews = false;
@@ -180,7 +179,7 @@ class Folding {
   }
 
   #take(frames: readonly ReadFrame[]): void {
-    const newest = this.#newest;
+    const absorbedAt = this.#root.number + 1;
     for (const { stamp, bytes, entries } of frames) {
       this.#frames++;
       this.#bytes += bytes;
@@ -188,21 +187,14 @@ class Folding {
       this.#maxStamp = maxStamp(this.#maxStamp, stamp);
       this.#oldestTime = Math.min(this.#oldestTime ?? stamp.time, stamp.time);
       for (const entry of entries) {
-        const other = newest.get(entry.key);
-        if (other === undefined || compareStamps(entry.stamp, other.stamp) > 0) newest.set(entry.key, entry);
+        this.#entries.push(entry.value === undefined || entry.expiresAtMs !== 0 ? { ...entry, absorbedAt } : entry);
       }
     }
   }
 
   async finish(): Promise<Fold> {
-    const absorbedAt = this.#root.number + 1;
-    const entries: Entry[] = [];
-    for (const entry of this.#newest.values()) {
-      entries.push(entry.value === undefined || entry.expiresAtMs !== 0 ? { ...entry, absorbedAt } : entry);
-    }
-    this.#newest.clear();
     return {
-      entries: await sortEntries(entries, this.#options.pacer),
+      entries: newestOfEach(await sortEntries(this.#entries, this.#options.pacer)),
       absorbed: this.#absorbed,
       hasNews: this.#hasNews,
       frames: this.#frames,
@@ -215,6 +207,16 @@ class Folding {
       warnings: this.#warnings,
     };
   }
+}
+
+/** Of entries in the order of their keys, newest first. */
+function newestOfEach(sorted: readonly Entry[]): Entry[] {
+  let last: Entry | undefined;
+  return sorted.filter((entry) => {
+    const isNewest = last === undefined || entry.key !== last.key;
+    last = entry;
+    return isNewest;
+  });
 }
 
 /** Whether a read that began at `start` stopped because nothing more is there, and not because it had read enough. */

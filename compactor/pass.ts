@@ -23,7 +23,7 @@ import type { CleanupReport, PassContext, PassOptions, PassResult } from './cont
 import { type Fold, foldTail } from './fold.ts';
 import { Pacer } from './pace.ts';
 import { type Rewrite, type RewriteJob, rewriteShard } from './rewrite.ts';
-import { countEntries, entryBytes, filesOf, isWorthSweeping, joinShards, spread, tableBytes } from './shards.ts';
+import { countEntries, filesOf, isWorthSweeping, joinShards, spread, tableBytes } from './shards.ts';
 import { shardTargetBytes, tablesToMerge } from './stack.ts';
 import { TableFileWriter } from './table-file-writer.ts';
 import { forget, isHousekeepingDue, nextDrain, nextHorizon } from './upkeep.ts';
@@ -171,7 +171,7 @@ async function tryCleanUp(context: PassContext, root: Root, segments: LogListing
 /** Step 4: cuts the new entries by shard, and writes the shards that they touch, or that are worth sweeping. */
 async function rewriteTables(context: PassContext, { base, fold }: Intake, { pacer }: Run): Promise<Rewritten> {
   const { root } = base;
-  const namespaceBytes = root.shards.reduce((sum, { tables }) => sum + tableBytes(tables), entryBytes(fold.entries));
+  const namespaceBytes = root.shards.reduce((sum, { tables }) => sum + tableBytes(tables), fold.entries.length * bytesEach(fold));
   const target = shardTargetBytes(namespaceBytes);
   const jobs = planJobs(root, fold);
   const writer = new TableFileWriter(context, root.number + 1);
@@ -211,11 +211,16 @@ async function rewriteTables(context: PassContext, { base, fold }: Intake, { pac
   };
 }
 
+/** About what a new entry takes in a table. Where sizes differ much, a merge that knows the tables' sizes sets it right. */
+function bytesEach(fold: Fold): number {
+  return fold.deltas === 0 ? 0 : fold.bytes / fold.deltas;
+}
+
 /** One job a shard, in order; one with nothing to do has neither new entries nor tables to merge. */
 function planJobs(root: Root, fold: Fold): RewriteJob[] {
   let sweepBytes = 0;
   return spread(root.shards, fold.entries).map(({ shard, fresh }) => {
-    const freshBytes = entryBytes(fresh);
+    const freshBytes = fresh.length * bytesEach(fold);
     const isSwept = sweepBytes < PASS_BYTES_MAX && isWorthSweeping(shard, root.horizon);
     if (isSwept) sweepBytes += tableBytes(shard.tables);
     let merge = 0;

@@ -91,7 +91,7 @@ class Rewriting {
   async run(): Promise<Rewrite> {
     const streams: TableStream[] = [];
     for (const ref of this.#merged) streams.push(await TableStream.open(this.#context, ref));
-    const superseded = await this.#merge([...streams, new ArraySource(this.#job.fresh)]);
+    const superseded = streams.length === 0 ? await this.#push() : await this.#merge([...streams, new ArraySource(this.#job.fresh)]);
     const entriesRead = streams.reduce((sum, stream) => sum + stream.entriesRead, 0);
     assert(entriesRead === this.#merged.reduce((sum, { entries }) => sum + entries, 0), 'a table has the entries that its root counts');
     assert(
@@ -110,25 +110,41 @@ class Rewriting {
   }
 
   async #merge(sources: readonly EntrySource[]): Promise<number> {
-    const { pacer } = this.#context;
     const merge = new NewestMerge(sources);
     for (;;) {
       const next = merge.next();
       const entry = next instanceof Promise ? await next : next;
       if (entry === undefined) break;
-      if (this.#mayDrop(entry)) {
-        this.#dropped++;
-        this.#dropFloor = maxStamp(this.#dropFloor, entry.stamp);
-      } else {
-        if (this.#builder !== undefined && this.#builder.byteLength >= this.#cutBytes) await this.#endTable();
-        this.#builder ??= new TableBuilder();
-        this.#builder.add(entry);
-        this.#entriesWritten++;
-      }
-      if (pacer.step()) await pacer.rest();
+      if (this.#take(entry)) await this.#pause();
     }
     await this.#endTable();
     return merge.superseded;
+  }
+
+  /** New entries alone need no merge. */
+  async #push(): Promise<number> {
+    for (const entry of this.#job.fresh) if (this.#take(entry)) await this.#pause();
+    await this.#endTable();
+    return 0;
+  }
+
+  /** Writes an entry, or drops it; true if it is time to `#pause`. */
+  #take(entry: Entry): boolean {
+    const { pacer } = this.#context;
+    if (this.#mayDrop(entry)) {
+      this.#dropped++;
+      this.#dropFloor = maxStamp(this.#dropFloor, entry.stamp);
+      return pacer.step();
+    }
+    this.#builder ??= new TableBuilder();
+    this.#builder.add(entry);
+    this.#entriesWritten++;
+    return this.#builder.byteLength >= this.#cutBytes || pacer.step();
+  }
+
+  async #pause(): Promise<void> {
+    if (this.#builder !== undefined && this.#builder.byteLength >= this.#cutBytes) await this.#endTable();
+    else await this.#context.pacer.rest();
   }
 
   #mayDrop({ value, expiresAtMs, absorbedAt }: Entry): boolean {

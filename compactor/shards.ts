@@ -5,8 +5,6 @@ import { parseTableFile } from '../src/format/layout.ts';
 import type { Root, Shard, TableRef } from '../src/format/root.ts';
 
 const FIRST_KEY: Key = '' as Key;
-/** What an entry takes in a table beside its key and value. */
-const ENTRY_OVERHEAD_BYTES = 16;
 /** Neighbours are joined only up to so many tables, which all lie in one stack then. */
 const JOINED_TABLES_MAX = 8;
 /** ... and up to this part of the target. */
@@ -14,10 +12,6 @@ const JOINED_PART = 1 / 4;
 
 export function tableBytes(tables: readonly TableRef[]): number {
   return tables.reduce((sum, { length }) => sum + length, 0);
-}
-
-export function entryBytes(entries: readonly Entry[]): number {
-  return entries.reduce((sum, { key, value }) => sum + key.length + (value?.length ?? 0) + ENTRY_OVERHEAD_BYTES, 0);
 }
 
 export function countEntries(shards: readonly Shard[]): number {

@@ -10,8 +10,9 @@ import { crc32 } from '../format/checksum.ts';
 import type { TableRef } from '../format/root.ts';
 import { Block } from '../format/table/block.ts';
 import { Filter, filterHash } from '../format/table/filter.ts';
-import { FOOTER_BYTES, type Footer, readFooter, TABLE_MAGIC } from '../format/table/footer.ts';
+import { FOOTER_BYTES, type Footer, readFooter } from '../format/table/footer.ts';
 import { listTables } from '../format/table/table-file.ts';
+import { TableIndex } from '../format/table/table-index.ts';
 import { findChecksumEnd } from './crc-search.ts';
 
 export interface TableBlock {
@@ -42,7 +43,8 @@ export interface TableAnatomy {
 }
 
 /** The least bytes of a block: an entry, a writer, a restart and the trailer. */
-const BLOCK_BYTES_MIN = 48;
+const BLOCK_BYTES_MIN = 40;
+const CHECKSUM_BYTES = 4;
 
 /** @param ref what a root says of the table, where one is known */
 export function dissectTable(bytes: Buffer, ref?: TableRef): TableAnatomy {
@@ -100,8 +102,8 @@ class TableDissection {
   #readFooter(): void {
     const footer = this.#try('footer-damaged', 0, () => readFooter(this.#bytes));
     if (footer === undefined) return;
-    if (footer.indexOffset > this.#bytes.length - FOOTER_BYTES - 4) {
-      this.#problem('footer-damaged', this.#bytes.length - FOOTER_BYTES, 'the footer points behind itself');
+    if (footer.length !== this.#bytes.length) {
+      this.#problem('footer-damaged', this.#bytes.length - FOOTER_BYTES, `the footer says that the table has ${footer.length} bytes`);
       return;
     }
     this.#footer = footer;
@@ -118,7 +120,7 @@ class TableDissection {
   #readIndex(): { ranges: BlockRange[]; indexOk: boolean; lastKeys: Key[] } {
     const footer = this.#footer;
     if (footer === undefined) return { ranges: [], indexOk: false, lastKeys: [] };
-    const end = this.#bytes.length - FOOTER_BYTES - 4;
+    const end = this.#bytes.length - FOOTER_BYTES - CHECKSUM_BYTES;
     const { ranges, lastKeys, complete } = looseIndex(this.#bytes.subarray(footer.indexOffset, end));
     if (crc32(this.#bytes.subarray(footer.indexOffset, end)) !== this.#bytes.readUInt32LE(end)) {
       this.#problem('index-damaged', footer.indexOffset, "the index's checksum does not match");
@@ -132,18 +134,19 @@ class TableDissection {
 
   #readBlocks(ranges: readonly BlockRange[], trusted: boolean): TableBlock[] {
     const blocks: TableBlock[] = [];
-    const known = new Map(ranges.map((range) => [range.offset, range.length]));
+    const known = new Map(ranges.map((range) => [range.offset, range]));
     let at = 0;
     while (at < this.#blocksEnd) {
-      const length = known.get(at);
-      let block = length === undefined ? undefined : decodeBlock(this.#bytes, at, at + length);
-      let end = at + (length ?? 0);
+      const range = known.get(at);
+      let end = at + (range?.length ?? 0);
+      // An index that can't be trusted may be wrong about a checksum, too: then the block's own decides.
+      let block = range === undefined ? undefined : decodeBlock(this.#bytes, range, trusted ? range.checksum : undefined);
       if (block === undefined && !trusted) {
         end = findChecksumEnd(this.#bytes, at, { least: BLOCK_BYTES_MIN, limit: this.#blocksEnd }) ?? at;
-        block = end === at ? undefined : decodeBlock(this.#bytes, at, end);
+        block = end === at ? undefined : decodeBlock(this.#bytes, { offset: at, length: end - at });
       }
       if (block === undefined) {
-        end = trusted && length !== undefined ? at + length : nextOffset(ranges, at, this.#blocksEnd);
+        end = trusted && range !== undefined ? at + range.length : nextOffset(ranges, at, this.#blocksEnd);
         this.#problem('block-damaged', at, 'a block is damaged');
       }
       blocks.push({ offset: at, length: end - at, block });
@@ -171,8 +174,8 @@ class TableDissection {
   /** What footer and root say of the whole, against what the blocks hold. */
   #checkRef(blocks: readonly TableBlock[]): void {
     const ref = this.#ref;
-    if (ref !== undefined && crc32(this.#bytes) !== ref.checksum && this.#problems.length === 0) {
-      this.#problem('bytes-damaged', 0, "the table's checksum is not the one that its root gives");
+    if (ref !== undefined && this.#problems.length === 0) {
+      this.#try('bytes-damaged', 0, () => TableIndex.decode(this.#bytes.subarray(ref.indexOffset), ref));
     }
     if (blocks.some(({ block }) => block === undefined)) return;
     const found = countBlocks(blocks);
@@ -191,6 +194,7 @@ class TableDissection {
 interface BlockRange {
   readonly offset: number;
   readonly length: number;
+  readonly checksum: number;
 }
 
 /** Reads an index as far as it makes sense, whatever its checksum says. */
@@ -206,9 +210,10 @@ function looseIndex(bytes: Buffer): { ranges: BlockRange[]; lastKeys: Key[]; com
       const key = reader.latin1(keyLength) as Key;
       const offset = reader.varint();
       const length = reader.varint();
+      const checksum = reader.u32();
       if (offset < next || length === 0) break;
       lastKeys.push(key);
-      ranges.push({ offset, length });
+      ranges.push({ offset, length, checksum });
       next = offset + length;
     }
   } catch (error) {
@@ -222,10 +227,10 @@ function nextOffset(ranges: readonly BlockRange[], after: number, end: number): 
   return Math.min(next, end);
 }
 
-function decodeBlock(bytes: Buffer, start: number, end: number): Block | undefined {
-  if (end > bytes.length) return undefined;
+function decodeBlock(bytes: Buffer, { offset, length }: Omit<BlockRange, 'checksum'>, checksum?: number): Block | undefined {
+  if (offset + length > bytes.length) return undefined;
   try {
-    return Block.decode(bytes.subarray(start, end));
+    return Block.decode(bytes.subarray(offset, offset + length), checksum);
   } catch (error) {
     if (error instanceof MalformedError) return undefined;
     throw error;
@@ -271,34 +276,48 @@ export interface TableSlice {
 }
 
 /**
- * Cuts a file, or a part of one, into tables without a root. Where damage hides where one table ends, it is one slice with the next.
+ * Cuts a file, or a part of one, into tables without a root: from its end backwards, as each footer says how long its table is. Where a footer
+ * is damaged, the next one before it that can be read is looked for, and what stands between is one slice.
  */
 export function sliceTables(bytes: Buffer): TableSlice[] {
   const slices: TableSlice[] = [];
-  let offset = 0;
-  while (offset < bytes.length) {
-    const end = wholeTableEnd(bytes, offset);
-    const magicAt = end === undefined ? bytes.indexOf(TABLE_MAGIC, offset) : end - TABLE_MAGIC.length;
-    const sliceEnd = magicAt === -1 ? bytes.length : magicAt + TABLE_MAGIC.length;
-    slices.push({ offset, length: sliceEnd - offset, isTable: magicAt !== -1 });
-    offset = sliceEnd;
+  let end = bytes.length;
+  while (end > 0) {
+    const length = footerLength(bytes, end);
+    if (length !== undefined) {
+      slices.push({ offset: end - length, length, isTable: true });
+      end -= length;
+      continue;
+    }
+    let start = end - 1;
+    while (start > 0 && footerLength(bytes, start) === undefined) start--;
+    slices.push({ offset: start, length: end - start, isTable: false });
+    end = start;
   }
-  return slices;
+  return slices.reverse();
 }
 
-function wholeTableEnd(bytes: Buffer, offset: number): number | undefined {
-  for (let magicAt = bytes.indexOf(TABLE_MAGIC, offset); magicAt !== -1; magicAt = bytes.indexOf(TABLE_MAGIC, magicAt + 1)) {
-    const end = magicAt + TABLE_MAGIC.length;
-    try {
-      if (listTables(bytes.subarray(offset, end)).length === 1) return end;
-    } catch (error) {
-      if (!(error instanceof MalformedError)) throw error;
-    }
+/** How long the table is whose footer ends at `end`; undefined if none does. */
+function footerLength(bytes: Buffer, end: number): number | undefined {
+  if (end < FOOTER_BYTES || bytes[end - 1] !== LAST_BYTE) return undefined;
+  try {
+    const { length } = readFooter(bytes.subarray(0, end));
+    return length <= end ? length : undefined;
+  } catch (error) {
+    if (error instanceof MalformedError) return undefined;
+    throw error;
   }
-  return undefined;
 }
+
+/** What every table ends with: the last character of its magic. */
+const LAST_BYTE = 0x31;
 
 /** True if the bytes are whole tables, one after the other, with nothing wrong in them. */
 export function areWholeTables(bytes: Buffer): boolean {
-  return sliceTables(bytes).every(({ offset, length }) => dissectTable(bytes.subarray(offset, offset + length)).problems.length === 0);
+  try {
+    return listTables(bytes).every(({ offset, length }) => dissectTable(bytes.subarray(offset, offset + length)).problems.length === 0);
+  } catch (error) {
+    if (error instanceof MalformedError) return false;
+    throw error;
+  }
 }

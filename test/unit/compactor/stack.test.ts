@@ -52,9 +52,9 @@ describe('a stack of tables', () => {
   });
 
   test('asks for no table that is not there, and keeps sizes in falling classes', () => {
-    for (let run = 0; run < 200; run++) {
+    for (let run = 0; run < 20; run++) {
       const sizes: number[] = [];
-      for (let i = 0; i < 200; i++) {
+      for (let i = 0; i < 100; i++) {
         const batch = 1 + below(4 ** (1 + below(8)));
         const count = tablesToMerge(sizes, batch);
         expect(count).toBeGreaterThanOrEqual(0);
