@@ -15,7 +15,7 @@ import type { Shard, TableRef } from '../src/format/root.ts';
 import { TableBuilder } from '../src/format/table/table-builder.ts';
 import { TableStream, type TableStreamContext } from '../src/read/table-stream.ts';
 import type { Pacer } from './pace.ts';
-import { cutBytes } from './stack.ts';
+import { type Cut, cutInto } from './stack.ts';
 import type { TableFileWriter } from './table-file-writer.ts';
 
 export interface RewriteContext extends TableStreamContext {
@@ -66,7 +66,7 @@ class Rewriting {
   readonly #job: RewriteJob;
   readonly #kept: readonly TableRef[];
   readonly #merged: readonly TableRef[];
-  readonly #cutBytes: number;
+  readonly #cut: Cut;
   readonly #written: TableRef[] = [];
   #builder: TableBuilder | undefined;
   #entriesWritten = 0;
@@ -80,7 +80,7 @@ class Rewriting {
     this.#kept = tables.slice(0, tables.length - job.merge);
     this.#merged = tables.slice(tables.length - job.merge);
     const bytes = this.#merged.reduce((sum, { length }) => sum + length, job.freshBytes);
-    this.#cutBytes = this.#isWhole ? cutBytes(bytes, context.shardTargetBytes) : Number.POSITIVE_INFINITY;
+    this.#cut = cutInto(this.#isWhole ? bytes : 0, context.shardTargetBytes);
   }
 
   /** Whether nothing of the stack stays below what is written. */
@@ -139,11 +139,18 @@ class Rewriting {
     this.#builder ??= new TableBuilder();
     this.#builder.add(entry);
     this.#entriesWritten++;
-    return this.#builder.byteLength >= this.#cutBytes || pacer.step();
+    return this.#isTableFull || pacer.step();
+  }
+
+  /** The sizes are estimates: what they missed goes into the last part, unless that grows far too large. */
+  get #isTableFull(): boolean {
+    const { parts, bytes } = this.#cut;
+    const full = this.#written.length < parts - 1 ? bytes : bytes * 2;
+    return this.#builder !== undefined && this.#builder.byteLength >= full;
   }
 
   async #pause(): Promise<void> {
-    if (this.#builder !== undefined && this.#builder.byteLength >= this.#cutBytes) await this.#endTable();
+    if (this.#isTableFull) await this.#endTable();
     else await this.#context.pacer.rest();
   }
 

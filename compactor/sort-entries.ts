@@ -20,12 +20,13 @@ export async function sortEntries(entries: Entry[], pacer: Pacer): Promise<Entry
 
 /** @param parentPrefix bytes that the group that this one is part of has in common */
 async function sortGroup(entries: Entry[], parentPrefix: number, pacer: Pacer): Promise<Entry[]> {
+  if (isSorted(entries)) return entries;
   if (entries.length <= SMALL || entries.length > PLACES) return entries.sort(compareEntries);
   const prefix = commonPrefix(entries);
   // The same key again and again, or one that goes on with zero bytes: numbers don't tell them apart.
   if (prefix <= parentPrefix) return entries.sort(compareEntries);
   const numbers = new Float64Array(entries.length);
-  for (const [i, { key }] of entries.entries()) numbers[i] = wordAt(key, prefix) * PLACES + i;
+  for (let i = 0; i < entries.length; i++) numbers[i] = wordAt((entries[i] as Entry).key, prefix) * PLACES + i;
   numbers.sort();
   await pacer.rest();
 
@@ -45,6 +46,12 @@ async function sortGroup(entries: Entry[], parentPrefix: number, pacer: Pacer): 
     if (pacer.step()) await pacer.rest();
   }
   return sorted;
+}
+
+/** A bulk load often comes in order. */
+function isSorted(entries: readonly Entry[]): boolean {
+  for (let i = 1; i < entries.length; i++) if (compareEntries(entries[i - 1] as Entry, entries[i] as Entry) > 0) return false;
+  return true;
 }
 
 function compareEntries(a: Entry, b: Entry): number {

@@ -58,8 +58,14 @@ export function shardTargetBytes(namespaceBytes: number): number {
   return Math.max(SHARD_BYTES_MIN, Math.round(Math.sqrt(namespaceBytes * SHARD_BYTES_SCALE)));
 }
 
-/** Where a shard of `bytes` is cut when it is written anew: at equal parts that are no larger than the target. */
-export function cutBytes(bytes: number, target: number): number {
+/** How a shard that is written anew is cut: into so many parts, after so many bytes each. */
+export interface Cut {
+  readonly parts: number;
+  readonly bytes: number;
+}
+
+/** Equal parts that are no larger than the target; a shard that is not too large is not cut. */
+export function cutInto(bytes: number, target: number): Cut {
   const parts = Math.ceil(bytes / target);
-  return parts <= 1 ? Number.POSITIVE_INFINITY : bytes / parts;
+  return parts <= 1 ? { parts: 1, bytes: Number.POSITIVE_INFINITY } : { parts, bytes: bytes / parts };
 }

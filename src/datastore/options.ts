@@ -4,8 +4,11 @@ import type { System } from '../base/system.ts';
 
 /** Something the caller should know, although nothing failed. */
 export interface Warning {
-  /** `no-compactor`: a long tail and no live compactor. `compaction-failed`, `torn-tail`, `damage`: what they say. */
-  readonly code: 'no-compactor' | 'compaction-failed' | 'torn-tail' | 'damage';
+  /**
+   * `no-compactor`: a tail was long and no compactor alive, so this process compacted. `compaction-failed`: that, or a part of it, failed, without harm.
+   * `damage`: it met damage; see `peat verify`.
+   */
+  readonly code: 'no-compactor' | 'compaction-failed' | 'damage';
   readonly namespace: string;
   readonly message: string;
   readonly cause?: unknown;

@@ -237,7 +237,9 @@ export class Store {
   async #tryCompact(name: string): Promise<boolean> {
     await using held = await tryElection(this.#lock(name));
     if (held === undefined) return false;
-    await compactUntilDone(this.#passContext(name), { signal: held.signal, passesMax: 1, bytesMax: AUTO_COMPACT_BYTES, upkeep: false });
+    const bounds = { signal: held.signal, passesMax: 1, bytesMax: AUTO_COMPACT_BYTES, upkeep: false };
+    const { warnings } = await compactUntilDone(this.#passContext(name), bounds);
+    for (const message of warnings) this.#warn('damage', name, message);
     return true;
   }
 
@@ -251,7 +253,7 @@ export class Store {
   }
 
   #passContext(name: string): PassContext {
-    const log = (message: string): void => this.#warn('damage', name, message);
+    const log = (message: string): void => this.#warn('compaction-failed', name, message);
     return { medium: this.#medium, system: this.#system, layout: namespaceLayout(name), constants: this.file.constants, log };
   }
 

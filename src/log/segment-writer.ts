@@ -154,7 +154,12 @@ class AppendedSegmentWriter implements SegmentWriter {
   }
 }
 
-/** A segment as a folder of objects, one a group, put one after the other. */
+/**
+ * A segment as a folder of objects, one a group, put one after the other.
+ *
+ * Each is put durably, the seal, too, and whatever durability the writer was asked for: readers take an object for whole, so one
+ * that a power cut tore would be damage, not a tear.
+ */
 class FramedSegmentWriter implements SegmentWriter {
   readonly id: SegmentId;
   bytes = 0;
@@ -173,20 +178,20 @@ class FramedSegmentWriter implements SegmentWriter {
     this.#text = segmentIdText(id);
   }
 
-  async append(group: readonly StampedPayload[], durable: boolean): Promise<number[]> {
+  async append(group: readonly StampedPayload[]): Promise<number[]> {
     const { name, bytes } = this.#part(group, FRAME_BATCH);
     try {
-      return this.#published(await this.#medium.putIfAbsent(name, bytes, { durable }), group, bytes.length);
+      return this.#published(await this.#medium.putIfAbsent(name, bytes), group, bytes.length);
     } catch (error) {
       this.failed = true;
       throw error;
     }
   }
 
-  appendBlocking(group: readonly StampedPayload[], durable: boolean): number[] {
+  appendBlocking(group: readonly StampedPayload[]): number[] {
     const { name, bytes } = this.#part(group, FRAME_BATCH);
     try {
-      return this.#published(requireBlocking(this.#medium).putIfAbsent(name, bytes, { durable }), group, bytes.length);
+      return this.#published(requireBlocking(this.#medium).putIfAbsent(name, bytes), group, bytes.length);
     } catch (error) {
       this.failed = true;
       throw error;
@@ -217,7 +222,7 @@ class FramedSegmentWriter implements SegmentWriter {
     try {
       if (this.#parts > 0 && !this.failed) {
         const { name, bytes } = this.#part([{ time: 0, payload: sealPayload(this.#frames) }], FRAME_SEAL);
-        await this.#medium.putIfAbsent(name, bytes, { durable: false });
+        await this.#medium.putIfAbsent(name, bytes);
       }
     } finally {
       this.#sealed = true;

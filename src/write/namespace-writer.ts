@@ -62,6 +62,8 @@ interface Pending {
 interface Group {
   batches: Pending[];
   segment: SegmentWriter | undefined;
+  /** Stamped, and on its way to the medium: what is called from now on comes after it. */
+  isWritten: boolean;
 }
 
 export class NamespaceWriter {
@@ -160,9 +162,12 @@ export class NamespaceWriter {
         outcome.error = error;
       },
     };
-    const batches = [...this.#queue.splice(0), mine];
+    // What was called before and is not on its way yet goes along, in its order.
+    const underWay = this.#underWay;
+    const earlier = underWay?.isWritten === false ? underWay.batches.splice(0) : [];
+    const batches = [...earlier, ...this.#queue.splice(0), mine];
     this.#queuedBytes = 0;
-    this.#commitBlocking({ batches, segment: undefined });
+    this.#commitBlocking({ batches, segment: undefined, isWritten: false });
     this.#wakeSpace();
     if (outcome.token === undefined) throw outcome.error;
     return outcome.token;
@@ -192,7 +197,7 @@ export class NamespaceWriter {
       // Calls of one turn of the event loop join one group.
       await Promise.resolve();
       while (this.#queue.length > 0) {
-        const group: Group = { batches: this.#takeGroup(), segment: undefined };
+        const group: Group = { batches: this.#takeGroup(), segment: undefined, isWritten: false };
         this.#underWay = group;
         await this.#commit(group);
         this.#underWay = undefined;
@@ -223,6 +228,7 @@ export class NamespaceWriter {
         this.#clock ??= await this.#options.clock();
         if (!this.#rootIsFresh()) await this.#readOrCreate();
         await this.#leaveOldSegment();
+        if (group.batches.length === 0) return;
         const segment = this.#currentSegment();
         group.segment = segment;
         const ends = await this.#append(segment, group, (batches, durable) => segment.append(batches, durable));
@@ -251,7 +257,7 @@ export class NamespaceWriter {
         const segment = this.#currentSegment();
         const ends = this.#append(segment, group, (batches, durable) => segment.appendBlocking(batches, durable));
         const fates = this.#isFast(segment) ? undefined : runBlocking(this.#postCheck(segment, ends), context);
-        if (fates?.includes('dead') && this.#underWay !== undefined) {
+        if (fates?.includes('dead') && this.#underWay?.isWritten === true) {
           // What is under way was called before, is cut off too, and must not be overtaken.
           throw new PeatError('TEMPORARY', 'the segment was cut off while an append was under way; try again');
         }
@@ -278,6 +284,7 @@ export class NamespaceWriter {
     write: (batches: readonly Pending[], durable: boolean) => T,
   ): T {
     const before = segment.bytes;
+    group.isWritten = true;
     const clock = this.#clock;
     assert(clock !== undefined, 'a writer has a clock before it appends');
     clock.observe(this.#options.seenTime());
@@ -324,6 +331,7 @@ export class NamespaceWriter {
       }
     });
     group.batches = dead;
+    group.isWritten = false;
     this.counters.groups++;
     if (dead.length === 0) return true;
     this.counters.retries++;

@@ -131,6 +131,33 @@ describe.each([memory(true, true), memory(false, true), memory(true, false), mem
     }
   });
 
+  it('writes blocking where the medium can, behind what was called before, and refuses it elsewhere', async () => {
+    await store.createNamespace('items');
+    if (place.name.includes('not blocking')) {
+      expect(() => items.putSync('a', 1)).toThrow(expect.objectContaining({ code: 'MEDIUM_UNSUITABLE' }));
+      return;
+    }
+    const earlier = items.put('a', 'earlier');
+    const token = items.putSync('a', 'blocking');
+    expect(await elsewhere.get('a')).toBe('blocking');
+    await earlier;
+    expect(await elsewhere.get('a')).toBe('blocking');
+    await elsewhere.waitFor(token);
+    items.batchSync([{ type: 'put', key: 'b', value: 1 }, { type: 'delete', key: 'a' }]);
+    items.deleteSync('none');
+    expect(await elsewhere.getMany(['a', 'b'])).toEqual([undefined, 1]);
+    for (let i = 0; i < 50; i++) {
+      const pending = items.put('c', i);
+      if (i % 3 === 0) await Promise.resolve();
+      items.putSync('c', `sync ${i}`);
+      expect(await elsewhere.get('c')).toBe(`sync ${i}`);
+      await pending;
+    }
+    await items.close();
+    await store.compact();
+    expect(await elsewhere.getMany(['b', 'c'])).toEqual([1, 'sync 49']);
+  });
+
   it('keeps all of many concurrent writes of several handles', async () => {
     await Promise.all(Array.from({ length: 300 }, (_, i) => (i % 2 === 0 ? items : elsewhere).put(`k${i}`, i)));
     expect(await collect(items.scan())).toHaveLength(300);

@@ -82,8 +82,8 @@ async function readTables({ medium, layout }: NaiveContext, root: Root, take: (e
       if (bytes === undefined) return false;
       const index = TableIndex.decode(bytes.subarray(ref.indexOffset), ref);
       for (let b = 0; b < index.blocks; b++) {
-        const { offset, length } = index.blockRange(b);
-        const block = Block.decode(bytes.subarray(offset, offset + length));
+        const { offset, length, checksum } = index.blockRange(b);
+        const block = Block.decode(bytes.subarray(offset, offset + length), checksum);
         for (let j = 0; j < block.length; j++) {
           const entry = block.entryAt(j);
           const end = root.shards[i + 1]?.from;

@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { compactOnce } from '../../../compactor/pass.ts';
+import { padNumber } from '../../../src/format/layout.ts';
 import { createNamespace, dropNamespace } from '../../../src/manifest/commit-root.ts';
 import { CompactorWorld, del, put } from '../../support/compactor-world.ts';
+import { FaultyMedium } from '../../support/faulty-medium.ts';
 
 async function world(options: ConstructorParameters<typeof CompactorWorld>[0] = {}): Promise<CompactorWorld> {
   const made = new CompactorWorld(options);
@@ -40,6 +43,7 @@ describe.each([true, false])('a pass, on a medium with append: %s', (canAppend) 
     await w.write([put('a', '3'), del('c')]);
     const result = await w.pass();
     expect(result).toMatchObject({ outcome: 'committed', framesIn: 2, entriesIn: 4, shardsTouched: 1, more: false });
+    expect(result.root.maxStamp).toMatchObject({ time: Math.max(...[...w.expected.values()].map(({ time }) => time)) });
     expect(result.root.counts).toMatchObject({ deltasIn: 4, entriesWritten: 3, superseded: 1, dropped: 0 });
     expect(await w.differences()).toEqual([]);
     expect((await w.pass()).outcome).toBe('nothing');
@@ -68,7 +72,7 @@ describe.each([true, false])('a pass, on a medium with append: %s', (canAppend) 
     expect(passes).toBeGreaterThan(3);
   });
 
-  test('stops at a tear, and goes on when the frame is whole', async () => {
+  test('goes on in a segment where the pass before stopped', async () => {
     const w = await world({ canAppend });
     const segment = await w.write([put('a', '1')], { seal: false });
     await w.pass();
@@ -257,6 +261,51 @@ describe.each([true, false])('a pass, on a medium with append: %s', (canAppend) 
     await w.system.advance(61_000);
     expect((await w.pass({ upkeep: false })).outcome).toBe('nothing');
   });
+});
+
+test('a merge of the upper tables alone keeps its tombstones, since older entries lie below', async () => {
+  const w = await world();
+  const big = Array.from({ length: 100 }, (_, i) => put(`k${i}`, 'v'.repeat(1000)));
+  await w.write(big);
+  await w.pass();
+  await w.write([del('k7')]);
+  await w.pass();
+  await publishRoots(w, 80);
+  const { horizon, shards } = await w.root();
+  expect(horizon).toBeGreaterThan(2);
+  expect(shards[0]?.tables.length).toBeGreaterThan(1);
+  expect(shards[0]?.tables[0]?.entries).toBe(100);
+  expect(await w.differences()).toEqual([]);
+});
+
+test('a compactor that slept until its root was deleted again deletes nothing and reports nothing', async () => {
+  const w = await world();
+  await w.write([put('a', '1')]);
+  let wake = (): void => {};
+  const asleep = new Promise<void>((resolve) => {
+    wake = resolve;
+  });
+  const sleeper = new FaultyMedium(w.inner, { system: w.system });
+  let isAsleep = false;
+  const putIfAbsent = sleeper.putIfAbsent.bind(sleeper);
+  sleeper.putIfAbsent = async (name, bytes, options) => {
+    if (name.includes('/root/')) {
+      isAsleep = true;
+      await asleep;
+    }
+    return await putIfAbsent(name, bytes, options);
+  };
+  const zombie = compactOnce({ ...w.context, medium: sleeper });
+  while (!isAsleep) await w.system.advance(1);
+  await publishRoots(w, 20);
+  expect(await w.names('root')).not.toContain(padNumber(1));
+  wake();
+  expect(await zombie).toMatchObject({ outcome: 'lost', base: undefined, more: true });
+  expect(await w.names('root')).toContain(padNumber(1));
+  expect(sleeper.counts.delete).toBe(0);
+  await publishRoots(w, 20);
+  expect(await w.names('root')).not.toContain(padNumber(1));
+  expect(await w.differences()).toEqual([]);
 });
 
 test('a clock that jumps by a year starts no drain', async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { cutBytes, STACK_FACTOR, shardTargetBytes, tablesToMerge } from '../../../compactor/stack.ts';
+import { cutInto, STACK_FACTOR, shardTargetBytes, tablesToMerge } from '../../../compactor/stack.ts';
 import { SEED } from '../../support/compactor-world.ts';
 import { VirtualTime } from '../../support/virtual-system.ts';
 
@@ -94,8 +94,9 @@ describe('the size of shards', () => {
   });
 
   test('is cut into equal parts no larger than the target', () => {
-    expect(cutBytes(1000, 1000)).toBe(Number.POSITIVE_INFINITY);
-    expect(cutBytes(1001, 1000)).toBe(500.5);
-    expect(cutBytes(10_000, 1000)).toBe(1000);
+    expect(cutInto(0, 1000)).toEqual({ parts: 1, bytes: Number.POSITIVE_INFINITY });
+    expect(cutInto(1000, 1000)).toEqual({ parts: 1, bytes: Number.POSITIVE_INFINITY });
+    expect(cutInto(1001, 1000)).toEqual({ parts: 2, bytes: 500.5 });
+    expect(cutInto(10_000, 1000)).toEqual({ parts: 10, bytes: 1000 });
   });
 });

@@ -8,7 +8,7 @@ import { naiveRead } from '../../support/naive-read.ts';
 import { Zoo } from '../../support/store-zoo.ts';
 
 /** Bytes a file of which every one is flipped; of longer files a sample. */
-const EVERY_BYTE_OF = 400;
+const EVERY_BYTE_OF = 2000;
 
 const zoo = new Zoo();
 let store: FrozenMedium;

@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest';
+import { MemoryMedium, nodeSystem, open, type OpenOptions, type Store, type Warning } from '../../../src/index.ts';
+import { compactorLock, tryElection } from '../../../compactor/index.ts';
+import { namespaceLayout } from '../../../src/format/layout.ts';
+
+/** Leaves a tail of many segments, as short-lived processes do. */
+async function longTail(medium: MemoryMedium, segments: number, options: OpenOptions = {}): Promise<void> {
+  for (let i = 0; i < segments; i++) {
+    const store = await open(medium, options);
+    await store.namespace('items').put(`k${i}`, i);
+    await store.close();
+  }
+}
+
+async function stats(store: Store): Promise<{ root: number; keys: number }> {
+  const { root, tail } = await store.namespace('items').stats();
+  return { root, keys: tail.keys };
+}
+
+describe('a writer that closes', () => {
+  it('compacts a long tail, once and bounded, and says so in a way that programs can read', async () => {
+    const medium = new MemoryMedium({ system: nodeSystem, canAppend: true });
+    const warnings: Warning[] = [];
+    await longTail(medium, 300, { onWarning: (warning) => warnings.push(warning) });
+    expect(warnings.map(({ code, namespace }) => ({ code, namespace }))).toEqual([{ code: 'no-compactor', namespace: 'items' }]);
+    const store = await open(medium, { readOnly: true });
+    expect(await stats(store)).toEqual({ root: 1, keys: 44 });
+  });
+
+  it('leaves a short tail, and any tail where it is told to', async () => {
+    const medium = new MemoryMedium({ system: nodeSystem, canAppend: true });
+    await longTail(medium, 100);
+    await longTail(medium, 300, { autoCompact: false });
+    expect(await stats(await open(medium, { readOnly: true }))).toEqual({ root: 0, keys: 300 });
+  });
+
+  it('leaves it to a compactor that is alive', async () => {
+    const medium = new MemoryMedium({ system: nodeSystem, canAppend: true });
+    const held = await tryElection(compactorLock({ medium, system: nodeSystem, layout: namespaceLayout('items') }));
+    expect(held).toBeDefined();
+    await longTail(medium, 300);
+    expect(await stats(await open(medium, { readOnly: true }))).toEqual({ root: 0, keys: 300 });
+    await held?.release();
+  });
+
+  it('only warns if the compaction fails, for its own writes are safe', async () => {
+    const medium = new MemoryMedium({ system: nodeSystem, canAppend: true });
+    await longTail(medium, 255);
+    const full = Object.assign(Object.create(medium) as MemoryMedium, {
+      putIfAbsent: async (name: string, bytes: Uint8Array) => {
+        if (name.includes('/shard/')) throw new Error('no space left');
+        return await medium.putIfAbsent(name, bytes);
+      },
+      get: (name: string, range?: { offset: number; length: number }) => medium.get(name, range),
+      list: (prefix: string, options?: object) => medium.list(prefix, options),
+      delete: (names: string[]) => medium.delete(names),
+      openAppend: (name: string) => medium.openAppend(name),
+    });
+    const warnings: Warning[] = [];
+    const store = await open(full, { onWarning: (warning) => warnings.push(warning) });
+    await store.namespace('items').put('last', 1);
+    await store.close();
+    expect(warnings).toEqual([expect.objectContaining({ code: 'compaction-failed', message: expect.stringContaining('no space left') })]);
+    expect(await stats(await open(medium, { readOnly: true }))).toEqual({ root: 0, keys: 256 });
+  });
+});

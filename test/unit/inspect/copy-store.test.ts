@@ -1,0 +1,101 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { isPeatError, PeatError } from '../../../src/base/errors.ts';
+import { namespaceLayout, STORE_FILE } from '../../../src/format/layout.ts';
+import { open } from '../../../src/index.ts';
+import { copyStore } from '../../../src/inspect/copy-store.ts';
+import { MemoryMedium } from '../../../src/medium/memory-medium.ts';
+import type { Medium } from '../../../src/medium/medium.ts';
+import { FrozenMedium } from '../../support/frozen-medium.ts';
+import { naiveValues } from '../../support/naive-read.ts';
+import { Zoo } from '../../support/store-zoo.ts';
+
+const zoo = new Zoo();
+const { system } = zoo;
+const valuesOf = (medium: Medium): Promise<Map<string, string>> => naiveValues({ medium, system, layout: zoo.layout });
+
+beforeAll(async () => {
+  await zoo.build();
+});
+
+describe('copying a store', () => {
+  it.each([true, false])('gives a store with the same contents that is opened for reading and writing (append: %s)', async (canAppend) => {
+    const target = new MemoryMedium({ system, canAppend });
+    const report = await copyStore({ source: zoo.medium, target, system });
+    expect(report.verified.clean).toBe(true);
+    expect(report.namespaces).toHaveLength(1);
+    expect(await valuesOf(target)).toEqual(await valuesOf(zoo.medium));
+
+    const frozen = await open(target, { readOnly: true, frozen: true, system });
+    expect(await frozen.namespace('zoo').get('key/001')).toBe('changed');
+    await frozen.close();
+    const store = await open(target, { system, autoCompact: false });
+    await store.namespace('zoo').put('fresh', 'after the restore');
+    await store.close();
+    expect([...(await valuesOf(target)).keys()]).toContain('fresh');
+  });
+
+  it('comes back the same over appended and framed segments', async () => {
+    const framed = new MemoryMedium({ system, canAppend: false });
+    await copyStore({ source: zoo.medium, target: framed, system });
+    const appended = new MemoryMedium({ system, canAppend: true });
+    const report = await copyStore({ source: framed, target: appended, system });
+    expect(report.namespaces.map(({ bytes: _bytes, ...counts }) => counts)).toEqual([
+      { namespace: 'zoo', root: 3, tables: 3, entries: 30, frames: 9, deltas: 9 },
+    ]);
+    expect(await valuesOf(appended)).toEqual(await valuesOf(zoo.medium));
+  });
+
+  it('refuses a target that is not empty, and leaves it as it is', async () => {
+    const target = new MemoryMedium({ system, canAppend: true });
+    await target.putIfAbsent('note', Buffer.from('mine'));
+    await expect(copyStore({ source: zoo.medium, target, system })).rejects.toThrow('is not empty');
+    expect(await target.list('')).toHaveLength(1);
+  });
+
+  it('writes peat.json last, so that an interrupted copy is no store', async () => {
+    const names: string[] = [];
+    const target = new MemoryMedium({ system, canAppend: true });
+    const putIfAbsent = target.putIfAbsent.bind(target);
+    target.putIfAbsent = (name, bytes, options) => {
+      names.push(name);
+      return putIfAbsent(name, bytes, options);
+    };
+    await copyStore({ source: zoo.medium, target, system });
+    expect(names.indexOf(STORE_FILE)).toBe(names.length - 1);
+  });
+
+  it('stops at damage instead of copying it', async () => {
+    const source = await FrozenMedium.of(zoo.medium);
+    const table = [...source.files.keys()].find((name) => name.includes('shared')) as string;
+    source.flip(table, 100, 4);
+    const target = new MemoryMedium({ system, canAppend: true });
+    const failure = await copyStore({ source, target, system }).catch((error: unknown) => error);
+    expect(isPeatError(failure, 'CORRUPT')).toBe(true);
+    expect((failure as PeatError).file).toBe(table);
+    expect(await target.get(STORE_FILE)).toBeUndefined();
+  });
+
+  it('starts over where a compactor takes files away meanwhile', async () => {
+    const world = new Zoo();
+    await world.init();
+    const writer = world.openWriter();
+    await world.append(writer, { a: 1 });
+    await world.append(writer, { b: 2 });
+    const get = world.medium.get.bind(world.medium);
+    let compacted = false;
+    world.medium.get = async (name, range) => {
+      if (name.startsWith(world.layout.log) && !compacted) {
+        compacted = true;
+        await writer.seal();
+        await world.compact();
+        await world.medium.delete([name]);
+      }
+      return await get(name, range);
+    };
+    const target = new MemoryMedium({ system: world.system, canAppend: true });
+    const { namespaces } = await copyStore({ source: world.medium, target, system: world.system });
+    expect(namespaces[0]).toMatchObject({ root: 1, entries: 2, frames: 0 });
+    const layout = namespaceLayout('zoo');
+    expect([...(await naiveValues({ medium: target, system: world.system, layout })).keys()]).toEqual(['a', 'b']);
+  });
+});
