@@ -23,7 +23,7 @@ import type { CleanupReport, PassContext, PassOptions, PassResult } from './cont
 import { type Fold, foldTail } from './fold.ts';
 import { Pacer } from './pace.ts';
 import { type Rewrite, type RewriteJob, rewriteShard } from './rewrite.ts';
-import { countEntries, filesOf, isWorthSweeping, joinShards, spread, tableBytes } from './shards.ts';
+import { countEntries, estimateBytes, filesOf, isWorthSweeping, joinShards, spread, tableBytes } from './shards.ts';
 import { shardTargetBytes, tablesToMerge } from './stack.ts';
 import { TableFileWriter } from './table-file-writer.ts';
 import { forget, isHousekeepingDue, nextDrain, nextHorizon } from './upkeep.ts';
@@ -138,6 +138,8 @@ async function publish(context: PassContext, intake: Intake, run: Run): Promise<
 
   const root = await buildRoot(context, intake, { rewritten, horizon, drain });
   run.options.signal?.throwIfAborted();
+  // A namespace's first root may be seen before it is durable; writers take it that no later one is (rule A15).
+  if (base.root.number === base.root.horizon) await context.medium.syncNames(context.layout.root);
   const commit = await commitRoot(context, root);
   if (commit.outcome !== 'committed') return { outcome: 'lost', base: undefined, more: true, warnings };
   return {
@@ -163,7 +165,9 @@ async function tryCleanUp(context: PassContext, root: Root, segments: LogListing
   try {
     return await cleanUp(context, root, segments);
   } catch (error) {
-    context.log(`cleaning up ${root.namespace} after root ${root.number} failed: ${error instanceof Error ? error.message : String(error)}`);
+    context.log(
+      `cleaning up ${root.namespace} after root ${root.number} failed: ${error instanceof Error ? error.message : String(error)}`,
+    );
     return NOTHING_DELETED;
   }
 }
@@ -171,7 +175,7 @@ async function tryCleanUp(context: PassContext, root: Root, segments: LogListing
 /** Step 4: cuts the new entries by shard, and writes the shards that they touch, or that are worth sweeping. */
 async function rewriteTables(context: PassContext, { base, fold }: Intake, { pacer }: Run): Promise<Rewritten> {
   const { root } = base;
-  const namespaceBytes = root.shards.reduce((sum, { tables }) => sum + tableBytes(tables), fold.entries.length * bytesEach(fold));
+  const namespaceBytes = root.shards.reduce((sum, { tables }) => sum + tableBytes(tables), estimateBytes(fold.entries, bytesEach(fold)));
   const target = shardTargetBytes(namespaceBytes);
   const jobs = planJobs(root, fold);
   const writer = new TableFileWriter(context, root.number + 1);
@@ -211,7 +215,6 @@ async function rewriteTables(context: PassContext, { base, fold }: Intake, { pac
   };
 }
 
-/** About what a new entry takes in a table. Where sizes differ much, a merge that knows the tables' sizes sets it right. */
 function bytesEach(fold: Fold): number {
   return fold.deltas === 0 ? 0 : fold.bytes / fold.deltas;
 }
@@ -220,7 +223,7 @@ function bytesEach(fold: Fold): number {
 function planJobs(root: Root, fold: Fold): RewriteJob[] {
   let sweepBytes = 0;
   return spread(root.shards, fold.entries).map(({ shard, fresh }) => {
-    const freshBytes = fresh.length * bytesEach(fold);
+    const freshBytes = estimateBytes(fresh, bytesEach(fold));
     const isSwept = sweepBytes < PASS_BYTES_MAX && isWorthSweeping(shard, root.horizon);
     if (isSwept) sweepBytes += tableBytes(shard.tables);
     let merge = 0;

@@ -4,16 +4,15 @@
  */
 import PQueue from 'p-queue';
 import type { System } from '../src/base/system.ts';
-import { namespaceLayout, NAMESPACES_PREFIX } from '../src/format/layout.ts';
+import { NAMESPACES_PREFIX, namespaceLayout } from '../src/format/layout.ts';
 import type { StoreConstants } from '../src/format/store-file.ts';
 import type { Medium } from '../src/medium/medium.ts';
 import { sweepTmp } from '../src/medium/sweep-tmp.ts';
-import type { PassContext, PassResult } from './context.ts';
 import { compactUntilDone } from './compact-namespace.ts';
-import { tryElection, compactorLock } from './election.ts';
+import type { PassContext, PassResult } from './context.ts';
+import { compactorLock, tryElection } from './election.ts';
 import { type CompactorEvent, passFacts } from './events.ts';
 import { NamespaceCompactor } from './namespace-compactor.ts';
-
 
 export interface RunCompactorOptions {
   /** Ends it: cleanly, after the passes that are under way. */

@@ -14,6 +14,20 @@ export function tableBytes(tables: readonly TableRef[]): number {
   return tables.reduce((sum, { length }) => sum + length, 0);
 }
 
+/** What a table has beside its entries, and an entry beside its key and value. */
+const TABLE_OVERHEAD_BYTES = 128;
+const ENTRY_OVERHEAD_BYTES = 20;
+/** More entries than these are not looked at one by one. */
+const WEIGHED_MAX = 256;
+
+/** About how large a table of these entries would be, rather too large than too small. @param bytesEach of all new entries, on average */
+export function estimateBytes(entries: readonly Entry[], bytesEach: number): number {
+  if (entries.length === 0) return 0;
+  const overhead = TABLE_OVERHEAD_BYTES + entries.length * ENTRY_OVERHEAD_BYTES;
+  if (entries.length > WEIGHED_MAX) return overhead + entries.length * bytesEach;
+  return entries.reduce((sum, { key, value }) => sum + key.length + (value?.length ?? 0), overhead);
+}
+
 export function countEntries(shards: readonly Shard[]): number {
   let count = 0;
   for (const { tables } of shards) for (const { entries } of tables) count += entries;

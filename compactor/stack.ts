@@ -12,6 +12,9 @@ export const STACK_FACTOR = 4;
 /** All tables are merged when the overlay reaches this part of the base. */
 export const OVERLAY_MAX = 1;
 
+/** What the size of a new table is estimated from is not exact; whatever comes of that, a stack grows no higher. */
+const TABLES_MAX = 24;
+
 const SHARD_BYTES_MIN: number = 256 * 1024;
 const SHARD_BYTES_SCALE: number = 10 * 1024;
 
@@ -24,6 +27,7 @@ export interface StackPolicy {
  * How many of the newest tables are merged with a new one: 0 = it is put on top, all = the shard is written anew.
  *
  * @param sizes bytes of the stack's tables, oldest first
+ * @param newBytes rather too large than too small: tables that turn out larger than was thought are not counted to its class
  */
 export function tablesToMerge(sizes: readonly number[], newBytes: number, policy: StackPolicy = {}): number {
   const { factor = STACK_FACTOR, overlayMax = OVERLAY_MAX } = policy;
@@ -47,7 +51,7 @@ export function tablesToMerge(sizes: readonly number[], newBytes: number, policy
       else if (equal === 0) smaller++;
     }
     const take = equal >= factor - 1 ? run : smaller;
-    if (take === 0) return count;
+    if (take === 0) return sizes.length - count < TABLES_MAX ? count : sizes.length - 1;
     for (let i = 0; i < take; i++) merged += sizes[sizes.length - 1 - count - i] as number;
     count += take;
   }

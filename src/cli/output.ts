@@ -34,7 +34,9 @@ export class Output {
     const text = this.#pending.join('');
     this.#pending = [];
     this.#pendingLength = 0;
-    await new Promise<void>((resolve, reject) => process.stdout.write(text, (error) => (error == null ? resolve() : reject(error))));
+    await new Promise<void>((resolve, reject) => {
+      process.stdout.write(text, (error) => (error == null ? resolve() : reject(error)));
+    });
   }
 
   /** A message for people. */

@@ -80,6 +80,7 @@ function expiry({ ttlMs, expiresAt }: ExpiryOptions, nowMs: number): number {
 }
 
 function toMoment(ms: unknown, given: unknown): number {
-  if (typeof ms !== 'number' || !(ms > 0) || ms > 8.64e15) throw new RangeError(`an expiry must be a point in time after 1970, got ${show(given)}`);
+  if (typeof ms !== 'number' || !(ms > 0) || ms > 8.64e15)
+    throw new RangeError(`an expiry must be a point in time after 1970, got ${show(given)}`);
   return Math.floor(ms);
 }

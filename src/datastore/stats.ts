@@ -16,7 +16,13 @@ export interface NamespaceStats {
   readonly tombstones: number;
   readonly tableBytes: number;
   /** What the newest root has not absorbed. */
-  readonly tail: { readonly segments: number; readonly frames: number; readonly bytes: number; readonly keys: number; readonly tornBytes: number };
+  readonly tail: {
+    readonly segments: number;
+    readonly frames: number;
+    readonly bytes: number;
+    readonly keys: number;
+    readonly tornBytes: number;
+  };
   readonly absorbedSegments: number;
   /** Files of tables that wait for their deletion. */
   readonly droppedFiles: number;

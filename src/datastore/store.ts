@@ -1,5 +1,5 @@
 /** An open store: its namespaces, and what concerns all of them. */
-import { type CompactionSummary, compactorLock, compactUntilDone, type PassContext, type RunCompactorOptions, tryElection } from '../../compactor/index.ts';
+import type { CompactionSummary, PassContext, RunCompactorOptions } from '../../compactor/index.ts';
 import { isPeatError, PeatError } from '../base/errors.ts';
 import { StampClock } from '../base/stamp.ts';
 import type { System } from '../base/system.ts';
@@ -7,7 +7,6 @@ import { checkNamespaceName, NAMESPACES_PREFIX, namespaceLayout } from '../forma
 import type { StoreFile } from '../format/store-file.ts';
 import type { TicketLock } from '../lock/ticket-lock.ts';
 import { listLog } from '../log/log-listing.ts';
-import { createNamespace, dropNamespace } from '../manifest/commit-root.ts';
 import { newestRoot } from '../manifest/newest-root.ts';
 import type { Medium } from '../medium/medium.ts';
 import { runAsync } from '../medium/steps.ts';
@@ -27,6 +26,9 @@ const LONG_TAIL_SEGMENTS = 256;
 const LONG_TAIL_BYTES = 8 * 1024 * 1024;
 /** What a writer's own pass takes in at most. */
 const AUTO_COMPACT_BYTES = 32 * 1024 * 1024;
+
+/** Loaded when it is needed: most processes only read and append, and should start at once. */
+const compactor = (): Promise<typeof import('../../compactor/index.ts')> => import('../../compactor/index.ts');
 
 export class Store {
   /** Identity and constants, as `peat.json` has them. */
@@ -99,6 +101,7 @@ export class Store {
   /** Creates a namespace. True if it was not there. A namespace that was dropped starts empty. */
   async createNamespace(name: string): Promise<boolean> {
     this.#checkWritable();
+    const { createNamespace } = await import('../manifest/commit-root.ts');
     return (await createNamespace({ ...this.#context(), layout: namespaceLayout(checkNamespaceName(name)) })) === 'created';
   }
 
@@ -108,6 +111,7 @@ export class Store {
    */
   async dropNamespace(name: string): Promise<boolean> {
     this.#checkWritable();
+    const { dropNamespace } = await import('../manifest/commit-root.ts');
     return (await dropNamespace({ ...this.#context(), layout: namespaceLayout(checkNamespaceName(name)) })) === 'dropped';
   }
 
@@ -121,7 +125,8 @@ export class Store {
     const names = options.namespace === undefined ? await this.namespaces() : [checkNamespaceName(options.namespace)];
     const summaries: CompactionSummary[] = [];
     for (const name of names) {
-      await using held = await this.#lock(name).acquire({
+      const { compactUntilDone } = await compactor();
+      await using held = await (await this.#lock(name)).acquire({
         leaseMs: 10_000,
         maxWaitMs: options.maxWaitMs ?? 60_000,
         signal: options.signal,
@@ -140,7 +145,7 @@ export class Store {
    */
   async runCompactor(options: RunCompactorOptions): Promise<void> {
     this.#checkWritable();
-    const { runCompactor } = await import('../../compactor/run-compactor.ts');
+    const { runCompactor } = await compactor();
     for (const name of options.namespaces ?? []) checkNamespaceName(name);
     await runCompactor({ medium: this.#medium, system: this.#system, constants: this.file.constants }, options);
   }
@@ -204,7 +209,11 @@ export class Store {
       const tail = await this.#measureTail(name);
       if (tail.segments < LONG_TAIL_SEGMENTS && tail.bytes < LONG_TAIL_BYTES) return;
       if (await this.#tryCompact(name)) {
-        this.#warn('no-compactor', name, `${name} had a tail of ${tail.segments} segments, ${tail.bytes} bytes, and no live compactor; this process compacted`);
+        this.#warn(
+          'no-compactor',
+          name,
+          `${name} had a tail of ${tail.segments} segments, ${tail.bytes} bytes, and no live compactor; this process compacted`,
+        );
       }
     } catch (error) {
       if (isPeatError(error, 'CLOSED')) return;
@@ -235,7 +244,8 @@ export class Store {
 
   /** One bounded pass, if nobody else compacts. */
   async #tryCompact(name: string): Promise<boolean> {
-    await using held = await tryElection(this.#lock(name));
+    const { compactUntilDone, tryElection } = await compactor();
+    await using held = await tryElection(await this.#lock(name));
     if (held === undefined) return false;
     const bounds = { signal: held.signal, passesMax: 1, bytesMax: AUTO_COMPACT_BYTES, upkeep: false };
     const { warnings } = await compactUntilDone(this.#passContext(name), bounds);
@@ -243,7 +253,8 @@ export class Store {
     return true;
   }
 
-  #lock(name: string): TicketLock {
+  async #lock(name: string): Promise<TicketLock> {
+    const { compactorLock } = await compactor();
     let lock = this.#locks.get(name);
     if (lock === undefined) {
       lock = compactorLock({ ...this.#context(), layout: namespaceLayout(name) });

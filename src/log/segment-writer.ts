@@ -84,7 +84,8 @@ class AppendedSegmentWriter implements SegmentWriter {
 
   async append(group: readonly StampedPayload[], durable: boolean): Promise<number[]> {
     // Where creating a file can block, it does, so that a blocking append never meets one half way.
-    const file = (this.#file ??= this.#medium.blocking?.openAppend(this.#name) ?? (await this.#medium.openAppend(this.#name)));
+    this.#file ??= this.#medium.blocking?.openAppend(this.#name) ?? (await this.#medium.openAppend(this.#name));
+    const file = this.#file;
     const ends = this.#write(file, group, FRAME_BATCH);
     if (durable) {
       const end = this.bytes;

@@ -57,11 +57,7 @@ export function* highestRootNumber(layout: NamespaceLayout): Steps<number | unde
  *
  * @param known a reading whose root need not be fetched and decoded again if it is still the newest
  */
-export function* newestRoot(
-  layout: NamespaceLayout,
-  system: System,
-  known?: RootReading,
-): Steps<RootReading | undefined> {
+export function* newestRoot(layout: NamespaceLayout, system: System, known?: RootReading): Steps<RootReading | undefined> {
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     const readAt = now(system);
     const number = yield* highestRootNumber(layout);

@@ -146,7 +146,9 @@ export class RangeReader {
     const shard = this.#state.shards[this.#shard];
     if (shard === undefined && (this.#state.shards.length > 0 || this.#shard > 0)) return undefined;
     const { from, to } = this.#range;
-    const isPast = this.#reverse ? shard?.to !== undefined && shard.to <= from : to !== undefined && shard !== undefined && shard.from >= to;
+    const isPast = this.#reverse
+      ? shard?.to !== undefined && shard.to <= from
+      : to !== undefined && shard !== undefined && shard.from >= to;
     const range = this.#clip(shard);
     if (isPast || range === undefined) return isPast ? undefined : this.#nextShard();
     const sources: EntrySource[] = [];

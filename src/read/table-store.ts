@@ -124,7 +124,9 @@ export class TableStore {
       try {
         decoded = Block.decode(bytes, range.checksum);
       } catch (error) {
-        throw error instanceof MalformedError ? new MalformedError(error.message.replace(/ at byte \d+$/, ''), range.offset + error.offset) : error;
+        throw error instanceof MalformedError
+          ? new MalformedError(error.message.replace(/ at byte \d+$/, ''), range.offset + error.offset)
+          : error;
       }
       this.#keep(table.cacheId + block, decoded);
       return decoded;

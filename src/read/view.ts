@@ -161,7 +161,10 @@ export class View {
     if (reading.root.state === 'dropped') throw this.#missing('NAMESPACE_DROPPED', 'was dropped');
     const before = this.#reading?.root;
     if (before !== undefined && reading.root.number < before.number) {
-      throw new PeatError('TEMPORARY', `the newest root of ${this.#layout.namespace} went back from ${before.number} to ${reading.root.number}`);
+      throw new PeatError(
+        'TEMPORARY',
+        `the newest root of ${this.#layout.namespace} went back from ${before.number} to ${reading.root.number}`,
+      );
     }
     this.#reading = reading;
     this.#rootMark = mark;

@@ -91,9 +91,13 @@ export class Watcher {
   }
 
   #resyncRequired(since: number): PeatError {
-    return new PeatError('RESYNC_REQUIRED', `what changed in ${this.#layout.namespace} since root ${since} is no longer known; read all of it`, {
-      namespace: this.#layout.namespace,
-    });
+    return new PeatError(
+      'RESYNC_REQUIRED',
+      `what changed in ${this.#layout.namespace} since root ${since} is no longer known; read all of it`,
+      {
+        namespace: this.#layout.namespace,
+      },
+    );
   }
 
   /** Rule A13's order: the log, the newest root, the contents; over again where a segment vanished in between. */
@@ -147,7 +151,10 @@ export class Watcher {
   }
 
   /** Everything in tables made after root `since`: it has at least what was absorbed since. */
-  async #addTableEntries(root: Root, { since, entries, signal }: { since: number; entries: Entry[]; signal: AbortSignal | undefined }): Promise<void> {
+  async #addTableEntries(
+    root: Root,
+    { since, entries, signal }: { since: number; entries: Entry[]; signal: AbortSignal | undefined },
+  ): Promise<void> {
     const made = new Set<string>();
     for (const { tables } of root.shards) {
       for (const { file } of tables) if ((parseTableFile(file)?.root ?? 0) > since) made.add(file);

@@ -15,9 +15,9 @@ import { newWriterId, type System } from '../base/system.ts';
 import { checkWriterFeatures } from '../format/features.ts';
 import { type NamespaceLayout, rootName, segmentIdText } from '../format/layout.ts';
 import { openSegmentWriter, type SegmentWriter } from '../log/segment-writer.ts';
-import { elapsedMs, newestRoot, now, ROOT_TRUST_MS, type Moment, type RootReading } from '../manifest/newest-root.ts';
+import { elapsedMs, type Moment, newestRoot, now, ROOT_TRUST_MS, type RootReading } from '../manifest/newest-root.ts';
 import type { Medium } from '../medium/medium.ts';
-import { requireBlocking, runAsync, runBlocking, sleepSteps, type Steps } from '../medium/steps.ts';
+import { requireBlocking, runAsync, runBlocking, type Steps, sleepSteps } from '../medium/steps.ts';
 import { type Fate, fateOf } from './post-check.ts';
 
 /** A root read longer ago is read again before an append. */
@@ -76,6 +76,7 @@ export class NamespaceWriter {
   #reading: RootReading | undefined;
   #segment: SegmentWriter | undefined;
   #segmentReadAt: Moment | undefined;
+  #namespaceIsDurable = false;
   #sequence = 0;
   #queue: Pending[] = [];
   #queuedBytes = 0;
@@ -278,11 +279,7 @@ export class NamespaceWriter {
   // ---- the parts of a commit
 
   /** Rule A5, then the write. A failure after the write began leaves the outcome open (rule A15). */
-  #append<T>(
-    segment: SegmentWriter,
-    group: Group,
-    write: (batches: readonly Pending[], durable: boolean) => T,
-  ): T {
+  #append<T>(segment: SegmentWriter, group: Group, write: (batches: readonly Pending[], durable: boolean) => T): T {
     const before = segment.bytes;
     group.isWritten = true;
     const clock = this.#clock;
@@ -315,7 +312,10 @@ export class NamespaceWriter {
    *
    * @param fates of each batch; undefined if all are acknowledged
    */
-  #settle(group: Group, { segment, ends, fates }: { segment: SegmentWriter; ends: readonly number[]; fates: readonly Fate[] | undefined }): boolean {
+  #settle(
+    group: Group,
+    { segment, ends, fates }: { segment: SegmentWriter; ends: readonly number[]; fates: readonly Fate[] | undefined },
+  ): boolean {
     const text = segmentIdText(segment.id);
     const dead: Pending[] = [];
     group.batches.forEach((batch, i) => {
@@ -357,6 +357,17 @@ export class NamespaceWriter {
       await createNamespace(context);
       await runAsync(this.#readRoot(), context);
     }
+  }
+
+  /**
+   * The first root of a namespace may be seen before the process that puts it has synced its name, or died over it. Without that root,
+   * nobody would look for what is acknowledged here. Later roots need no such care: whoever puts one has synced the first (rule A15).
+   */
+  async #anchorNamespace(): Promise<void> {
+    const root = this.#reading?.root;
+    assert(root !== undefined, 'a root was read');
+    if (this.#options.durability === 'sync' && root.number === root.horizon) await this.#medium.syncNames(this.#layout.root);
+    this.#namespaceIsDurable = true;
   }
 
   *#readRoot(): Steps<void> {

@@ -1,8 +1,9 @@
 /**
  * Rule A6: what became of a frame, judged by a newest root that was read after the frame was written.
  */
-import type { Root } from '../format/root.ts';
+
 import type { SegmentId } from '../format/layout.ts';
+import type { Root } from '../format/root.ts';
 
 export type Fate =
   /** It takes effect, once. */

@@ -1,5 +1,5 @@
 /** A namespace in memory, writers made by hand, and an oracle that knows what each key must read as. */
-import { type PassContext, compactOnce, type PassOptions, type PassResult } from '../../compactor/pass.ts';
+import { compactOnce, type PassContext, type PassOptions, type PassResult } from '../../compactor/pass.ts';
 import { ByteWriter } from '../../src/base/bytes.ts';
 import type { Key } from '../../src/base/key.ts';
 import { newWriterId } from '../../src/base/system.ts';

@@ -41,7 +41,9 @@ export class FrozenMedium implements Medium {
 
   async list(prefix: string, { after = '', stats }: ListOptions = {}): Promise<ListedObject[]> {
     const names = this.#names.filter((name) => name.startsWith(prefix) && name > after);
-    return names.map((name) => (stats === true ? { name, size: this.files.get(name)?.length ?? 0, modifiedMs: this.#times.get(name) ?? 0 } : { name }));
+    return names.map((name) =>
+      stats === true ? { name, size: this.files.get(name)?.length ?? 0, modifiedMs: this.#times.get(name) ?? 0 } : { name },
+    );
   }
 
   async listFolders(prefix: string): Promise<string[]> {

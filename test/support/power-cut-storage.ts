@@ -171,7 +171,11 @@ export class PowerCutStorage {
 
   /** Makes the names in the folder of `path` durable, and those in the folders above it. */
   #syncFolder(path: string): void {
-    for (let folder = path.slice(0, path.lastIndexOf('/') + 1); ; folder = folder.slice(0, folder.lastIndexOf('/', folder.length - 2) + 1)) {
+    for (
+      let folder = path.slice(0, path.lastIndexOf('/') + 1);
+      ;
+      folder = folder.slice(0, folder.lastIndexOf('/', folder.length - 2) + 1)
+    ) {
       const isIn = (name: string): boolean => name.startsWith(folder) && !name.slice(folder.length).includes('/');
       for (const [name, object] of this.#objects) if (isIn(name)) object.hasDurableName = true;
       for (const name of this.#limbo.keys()) if (isIn(name)) this.#limbo.delete(name);

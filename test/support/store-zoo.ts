@@ -55,7 +55,11 @@ export class Zoo {
   }
 
   /** Appends a group of one batch; a second later than the one before. */
-  async append(writer: SegmentWriter, puts: Record<string, unknown>, options: { durable?: boolean; expiresInMs?: number } = {}): Promise<void> {
+  async append(
+    writer: SegmentWriter,
+    puts: Record<string, unknown>,
+    options: { durable?: boolean; expiresInMs?: number } = {},
+  ): Promise<void> {
     this.system.time.skip(1000);
     const { durable = true, expiresInMs = 0 } = options;
     const payload = new ByteWriter();
@@ -129,7 +133,13 @@ export class Zoo {
   #entry(key: string): Entry {
     this.system.time.skip(1);
     const time = this.system.wallNowMs() * 1024;
-    return { key: key as Key, stamp: { time, writer: 'zoozoozoozoozooz', sub: 0 }, value: encodeValue(`value of ${key}`), expiresAtMs: 0, absorbedAt: 0 };
+    return {
+      key: key as Key,
+      stamp: { time, writer: 'zoozoozoozoozooz', sub: 0 },
+      value: encodeValue(`value of ${key}`),
+      expiresAtMs: 0,
+      absorbedAt: 0,
+    };
   }
 
   async makeLocks(): Promise<void> {

@@ -79,13 +79,14 @@ export function turnMedium(inner: Medium, turns: Turns, actor: string): Medium {
     get: (name: string, range?: ByteRange) => turn(() => inner.get(name, range)),
     list: (prefix: string, options?: ListOptions): Promise<ListedObject[]> => turn(() => inner.list(prefix, options)),
     listFolders: (prefix: string) => turn(() => inner.listFolders(prefix)),
-    delete: (names: readonly string[]) => turn(async () => {
-      // Not at once: others see some gone and some not.
-      for (const name of names) {
-        await turns.take(actor);
-        await inner.delete([name]);
-      }
-    }),
+    delete: (names: readonly string[]) =>
+      turn(async () => {
+        // Not at once: others see some gone and some not.
+        for (const name of names) {
+          await turns.take(actor);
+          await inner.delete([name]);
+        }
+      }),
     openAppend: (name: string): Promise<AppendFile> => turn(() => inner.openAppend(name)),
     syncNames: (prefix: string) => turn(() => inner.syncNames(prefix)),
     nowMs: () => inner.nowMs(),

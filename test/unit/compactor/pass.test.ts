@@ -263,6 +263,19 @@ describe.each([true, false])('a pass, on a medium with append: %s', (canAppend) 
   });
 });
 
+test('many small passes leave few tables, and do not write the base again and again', async () => {
+  const w = await world();
+  await w.write(Array.from({ length: 100 }, (_, i) => put(`k${i}`, 'v'.repeat(1000))));
+  const base = (await w.pass()).root.shards[0]?.tables[0];
+  for (let i = 0; i < 100; i++) {
+    await w.write([put(`k${i % 7}`, 'w'.repeat(10 + (i % 3) * 100)), put(`new${i}`, '')]);
+    const { root } = await w.pass();
+    expect(root.shards[0]?.tables.length).toBeLessThan(14);
+    expect(root.shards[0]?.tables[0]).toEqual(base);
+  }
+  expect(await w.differences()).toEqual([]);
+});
+
 test('a merge of the upper tables alone keeps its tombstones, since older entries lie below', async () => {
   const w = await world();
   const big = Array.from({ length: 100 }, (_, i) => put(`k${i}`, 'v'.repeat(1000)));

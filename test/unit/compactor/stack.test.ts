@@ -67,6 +67,15 @@ describe('a stack of tables', () => {
     }
   });
 
+  test('stays low even where new tables turn out much larger than was thought', () => {
+    const sizes = [10_000_000];
+    for (let i = 0; i < 1000; i++) {
+      const count = tablesToMerge(sizes, 100);
+      sizes.push(sizes.splice(sizes.length - count, count).reduce((sum, size) => sum + size, 5000));
+      expect(sizes.length).toBeLessThanOrEqual(25);
+    }
+  });
+
   test('writes a small multiple of what it takes in, and stays low', () => {
     const small = grow(Array.from({ length: 3000 }, () => 400 + below(800)));
     const updates = grow(
@@ -74,7 +83,10 @@ describe('a stack of tables', () => {
       { base: 1_000_000, merged: (bytes, base) => Math.min(bytes, base) },
     );
     const bulk = grow(Array.from({ length: 50 }, () => 300_000));
-    const tiny = grow(Array.from({ length: 10_000 }, () => 420), { base: 1_000_000 });
+    const tiny = grow(
+      Array.from({ length: 10_000 }, () => 420),
+      { base: 1_000_000 },
+    );
     console.log(`PEAT_SEED=${SEED}`, { small, updates, bulk, tiny });
     for (const { amplification, tablesMax } of [small, updates, bulk, tiny]) {
       // One write a class, and twice for the merges with the base.

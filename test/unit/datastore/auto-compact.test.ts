@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { MemoryMedium, nodeSystem, open, type OpenOptions, type Store, type Warning } from '../../../src/index.ts';
 import { compactorLock, tryElection } from '../../../compactor/index.ts';
 import { namespaceLayout } from '../../../src/format/layout.ts';
+import { MemoryMedium, nodeSystem, type OpenOptions, open, type Store, type Warning } from '../../../src/index.ts';
 
 /** Leaves a tail of many segments, as short-lived processes do. */
 async function longTail(medium: MemoryMedium, segments: number, options: OpenOptions = {}): Promise<void> {

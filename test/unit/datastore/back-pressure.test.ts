@@ -9,11 +9,15 @@ describe('a caller that outruns the disk', () => {
     const store = await open(inner, { pendingBytesMax: 10_000, autoCompact: false });
     const items = store.namespace('items');
     let packed = 0;
-    const value = { get text(): string {
-      packed++;
-      return 'x'.repeat(1000);
-    } };
-    const writes = Array.from({ length: 200 }, (_, i) => items.put(`k${i % 3}`, { ...Object.defineProperty({}, 'text', { enumerable: true, get: () => value.text }), i }));
+    const value = {
+      get text(): string {
+        packed++;
+        return 'x'.repeat(1000);
+      },
+    };
+    const writes = Array.from({ length: 200 }, (_, i) =>
+      items.put(`k${i % 3}`, { ...Object.defineProperty({}, 'text', { enumerable: true, get: () => value.text }), i }),
+    );
     void writes;
     await Promise.all(writes);
     expect(packed).toBeGreaterThanOrEqual(200);

@@ -4,7 +4,19 @@ import { encodeCheckedJson } from '../../../src/format/checked-json-encode.ts';
 import { NO_COUNTS, type Root } from '../../../src/format/root.ts';
 import { decodeRoot, rootToJson } from '../../../src/format/root-codec.ts';
 
-const table = { file: 'f-1', offset: 0, length: 100, indexOffset: 60, first: 'a' as Key, last: 'b' as Key, entries: 2, tombstones: 1, expiring: 0, maxTime: 7, checksum: 5 };
+const table = {
+  file: 'f-1',
+  offset: 0,
+  length: 100,
+  indexOffset: 60,
+  first: 'a' as Key,
+  last: 'b' as Key,
+  entries: 2,
+  tombstones: 1,
+  expiring: 0,
+  maxTime: 7,
+  checksum: 5,
+};
 const root: Root = {
   namespace: 'runs',
   number: 12,
@@ -24,7 +36,10 @@ const root: Root = {
   serialNonces: {},
   shards: [
     { from: '' as Key, tables: [table, { ...table, file: 'f-2', offset: 7 }] },
-    { from: Buffer.from('é').toString('latin1') as Key, tables: [{ ...table, offset: 100, first: Buffer.from('é😀').toString('latin1') as Key }] },
+    {
+      from: Buffer.from('é').toString('latin1') as Key,
+      tables: [{ ...table, offset: 100, first: Buffer.from('é😀').toString('latin1') as Key }],
+    },
   ],
   dropped: new Map([['f-0', 11]]),
   counts: { ...NO_COUNTS, framesIn: 1 },
@@ -41,12 +56,16 @@ describe('roots', () => {
     for (let at = 0; at < bytes.length; at++) {
       const damaged = Buffer.from(bytes);
       damaged[at] = (damaged[at] as number) ^ 0x01;
-      expect(() => decodeRoot(damaged, 'ns/runs/root/12'), `byte ${at}`).toThrow(expect.objectContaining({ code: 'CORRUPT', file: 'ns/runs/root/12' }));
+      expect(() => decodeRoot(damaged, 'ns/runs/root/12'), `byte ${at}`).toThrow(
+        expect.objectContaining({ code: 'CORRUPT', file: 'ns/runs/root/12' }),
+      );
     }
   });
 
   it('of a newer release are refused by name of the feature, not taken for damage', () => {
-    expect(() => decodeRoot(encode({ readerFeatures: ['zstd-blocks'] }), 'x')).toThrow(expect.objectContaining({ code: 'UNSUPPORTED_VERSION', message: expect.stringContaining('zstd-blocks') }));
+    expect(() => decodeRoot(encode({ readerFeatures: ['zstd-blocks'] }), 'x')).toThrow(
+      expect.objectContaining({ code: 'UNSUPPORTED_VERSION', message: expect.stringContaining('zstd-blocks') }),
+    );
     expect(() => decodeRoot(encode({ format: 2 }), 'x')).toThrow(expect.objectContaining({ code: 'UNSUPPORTED_VERSION' }));
     expect(decodeRoot(encode({ writerFeatures: ['rmw'] }), 'x').writerFeatures).toEqual(['rmw']);
   });

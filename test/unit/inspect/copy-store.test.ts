@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { isPeatError, PeatError } from '../../../src/base/errors.ts';
+import { isPeatError, type PeatError } from '../../../src/base/errors.ts';
 import { namespaceLayout, STORE_FILE } from '../../../src/format/layout.ts';
 import { open } from '../../../src/index.ts';
 import { copyStore } from '../../../src/inspect/copy-store.ts';
-import { MemoryMedium } from '../../../src/medium/memory-medium.ts';
 import type { Medium } from '../../../src/medium/medium.ts';
+import { MemoryMedium } from '../../../src/medium/memory-medium.ts';
 import { FrozenMedium } from '../../support/frozen-medium.ts';
 import { naiveValues } from '../../support/naive-read.ts';
 import { Zoo } from '../../support/store-zoo.ts';

@@ -40,7 +40,13 @@ describe('an appended segment', () => {
   });
 
   it('gives back the batches in order, and knows its seal', async () => {
-    await writer.append([{ time: 1, payload: payload('a') }, { time: 2, payload: payload('b') }], true);
+    await writer.append(
+      [
+        { time: 1, payload: payload('a') },
+        { time: 2, payload: payload('b') },
+      ],
+      true,
+    );
     await writer.append([{ time: 3, payload: payload('c') }], true);
     await writer.seal();
     const { keys, reader } = readBytes(await bytes());
@@ -71,7 +77,13 @@ describe('an appended segment', () => {
   it('drops a torn tail at every length, and keeps all before it', async () => {
     await writer.append([{ time: 1, payload: payload('a') }], true);
     const good = (await bytes()).length;
-    await writer.append([{ time: 2, payload: payload('b') }, { time: 3, payload: payload('c') }], true);
+    await writer.append(
+      [
+        { time: 2, payload: payload('b') },
+        { time: 3, payload: payload('c') },
+      ],
+      true,
+    );
     const whole = await bytes();
     for (let length = good; length < whole.length; length++) {
       const { keys } = readBytes(whole.subarray(0, length));
@@ -191,10 +203,20 @@ describe('a segment of objects', () => {
   });
 
   const read = (reader: SegmentReader, numbers: number[]): string[] =>
-    (runBlocking(reader.read({ parts: numbers }), { medium, system: nodeSystem }) ?? []).flatMap(({ entries }) => entries.map((entry) => entry.key as string));
+    (runBlocking(reader.read({ parts: numbers }), { medium, system: nodeSystem }) ?? []).flatMap(({ entries }) =>
+      entries.map((entry) => entry.key as string),
+    );
 
   it('puts one object a group, and counts objects as its offset', async () => {
-    expect(await writer.append([{ time: 1, payload: payload('a') }, { time: 2, payload: payload('b') }], true)).toEqual([1, 1]);
+    expect(
+      await writer.append(
+        [
+          { time: 1, payload: payload('a') },
+          { time: 2, payload: payload('b') },
+        ],
+        true,
+      ),
+    ).toEqual([1, 1]);
     expect(await writer.append([{ time: 3, payload: payload('c') }], true)).toEqual([2]);
     await writer.seal();
     expect(await parts()).toEqual([`${name}/00000000`, `${name}/00000001`, `${name}/00000002`]);
@@ -212,7 +234,9 @@ describe('a segment of objects', () => {
       damaged[at] = (damaged[at] as number) ^ 1;
       await medium.delete([part as string]);
       await medium.putIfAbsent(part as string, damaged);
-      expect(() => read(new SegmentReader(layout, text, { framed: true }), [0]), `byte ${at}`).toThrow(expect.objectContaining({ code: 'CORRUPT' }));
+      expect(() => read(new SegmentReader(layout, text, { framed: true }), [0]), `byte ${at}`).toThrow(
+        expect.objectContaining({ code: 'CORRUPT' }),
+      );
     }
   });
 

@@ -1,6 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { namespaceLayout, rootName } from '../../../src/format/layout.ts';
-import { commitRoot, createNamespace, dropNamespace, emptyRoot, nextRoot, type RootBase, readRootBase } from '../../../src/manifest/commit-root.ts';
+import {
+  commitRoot,
+  createNamespace,
+  dropNamespace,
+  emptyRoot,
+  nextRoot,
+  type RootBase,
+  readRootBase,
+} from '../../../src/manifest/commit-root.ts';
 import type { Medium } from '../../../src/medium/medium.ts';
 import { MemoryMedium } from '../../../src/medium/memory-medium.ts';
 import { runAsync } from '../../../src/medium/steps.ts';
@@ -11,7 +19,11 @@ import { type VirtualSystem, VirtualTime } from '../../support/virtual-system.ts
 
 const layout = namespaceLayout('runs');
 
-function setUp(): { system: VirtualSystem; medium: MemoryMedium; context: { system: VirtualSystem; medium: Medium; layout: typeof layout } } {
+function setUp(): {
+  system: VirtualSystem;
+  medium: MemoryMedium;
+  context: { system: VirtualSystem; medium: Medium; layout: typeof layout };
+} {
   const system = new VirtualTime().system();
   const medium = new MemoryMedium({ system, canAppend: true });
   return { system, medium, context: { system, medium, layout } };
@@ -88,13 +100,45 @@ describe('a namespace', () => {
     const { system, context } = setUp();
     await createNamespace(context);
     const stamp = { time: 5, writer: '0'.repeat(16), sub: 0 };
-    const table = { offset: 0, length: 1, indexOffset: 0, first: 'a', last: 'a', entries: 1, tombstones: 0, expiring: 0, maxTime: 5, checksum: 0 };
-    const shards = [{ from: '', tables: [{ ...table, file: 'f1' }, { ...table, file: 'f2' }] }] as never;
+    const table = {
+      offset: 0,
+      length: 1,
+      indexOffset: 0,
+      first: 'a',
+      last: 'a',
+      entries: 1,
+      tombstones: 0,
+      expiring: 0,
+      maxTime: 5,
+      checksum: 0,
+    };
+    const shards = [
+      {
+        from: '',
+        tables: [
+          { ...table, file: 'f1' },
+          { ...table, file: 'f2' },
+        ],
+      },
+    ] as never;
     await commitRoot(context, nextRoot(await baseOf(context), system, { shards, maxStamp: stamp, dropped: new Map([['f0', 1]]) }));
     expect(await dropNamespace(context)).toBe('dropped');
     const dropped = (await baseOf(context)).root;
-    expect(dropped).toMatchObject({ number: 2, state: 'dropped', horizon: 2, drain: 2, forgot: 2, shards: [], maxStamp: stamp, dropFloor: stamp });
-    expect([...dropped.dropped]).toEqual([['f0', 1], ['f1', 2], ['f2', 2]]);
+    expect(dropped).toMatchObject({
+      number: 2,
+      state: 'dropped',
+      horizon: 2,
+      drain: 2,
+      forgot: 2,
+      shards: [],
+      maxStamp: stamp,
+      dropFloor: stamp,
+    });
+    expect([...dropped.dropped]).toEqual([
+      ['f0', 1],
+      ['f1', 2],
+      ['f2', 2],
+    ]);
     expect(await createNamespace(context)).toBe('created');
     const reborn = (await baseOf(context)).root;
     expect(reborn).toMatchObject({ number: 3, state: 'live', horizon: 3, drain: 3, forgot: 3, maxStamp: stamp });

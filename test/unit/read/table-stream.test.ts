@@ -25,7 +25,10 @@ function entries(count: number, valueBytes: number): Entry[] {
 }
 
 /** A table behind other bytes in its file. */
-async function store(list: readonly Entry[], change: (file: Buffer) => Buffer = (file) => file): Promise<{ faulty: FaultyMedium; ref: TableRef }> {
+async function store(
+  list: readonly Entry[],
+  change: (file: Buffer) => Buffer = (file) => file,
+): Promise<{ faulty: FaultyMedium; ref: TableRef }> {
   const builder = new TableBuilder();
   for (const entry of list) builder.add(entry);
   const { bytes, ...facts } = builder.finish();

@@ -35,7 +35,9 @@ class Watch {
   }
 
   get texts(): string[] {
-    return this.events.map((event) => (event.type === 'resync' ? 'resync' : event.type === 'put' ? `${event.key}=${String(event.value)}` : `-${event.key}`));
+    return this.events.map((event) =>
+      event.type === 'resync' ? 'resync' : event.type === 'put' ? `${event.key}=${String(event.value)}` : `-${event.key}`,
+    );
   }
 
   get token(): string {
@@ -130,7 +132,11 @@ describe.each([true, false])('a watch on a medium with append: %s', (canAppend) 
     const w = await world(canAppend);
     const first = new Watch(w.items);
     await w.system.advance(200);
-    await w.items.batch([{ type: 'put', key: 'a', value: 1 }, { type: 'put', key: 'b', value: 1 }, { type: 'put', key: 'c', value: 1 }]);
+    await w.items.batch([
+      { type: 'put', key: 'a', value: 1 },
+      { type: 'put', key: 'b', value: 1 },
+      { type: 'put', key: 'c', value: 1 },
+    ]);
     await w.system.advance(200);
     expect(first.texts).toEqual(['a=1', 'b=1', 'c=1']);
     const middle = (first.events[0] as WatchEvent<unknown>).token;

@@ -15,7 +15,10 @@ class StallingMedium {
   #release: (() => void) | undefined;
 
   constructor(inner: Medium) {
-    const stalled = (): Promise<void> => new Promise((resolve) => (this.#release = resolve));
+    const stalled = (): Promise<void> =>
+      new Promise((resolve) => {
+        this.#release = resolve;
+      });
     const around = async <T>(name: string, run: () => Promise<T>): Promise<T> => {
       const hold = name.includes('/log/') ? this.hold : undefined;
       this.hold = hold === undefined ? this.hold : undefined;
@@ -63,7 +66,9 @@ async function passHorizon(store: Store, system: VirtualSystem, rounds: number):
   }
 }
 
-async function world(canAppend: boolean): Promise<{ system: VirtualSystem; stall: StallingMedium; slow: Store; busy: Store; inner: MemoryMedium }> {
+async function world(
+  canAppend: boolean,
+): Promise<{ system: VirtualSystem; stall: StallingMedium; slow: Store; busy: Store; inner: MemoryMedium }> {
   const system = new VirtualSystem();
   const inner = new MemoryMedium({ system, canAppend });
   const busy = await open(inner, { system, autoCompact: false });

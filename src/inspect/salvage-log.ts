@@ -1,0 +1,86 @@
+/**
+ * Reads past damage in the log: all frames that can be read beyond what a root has absorbed, in segments that are damaged. The next root
+ * absorbs them, and with them the damage; what is behind it is read on as usual. Torn tails are left alone.
+ */
+import { type NamespaceLayout, segmentPartName } from '../format/layout.ts';
+import type { Absorbed, Root } from '../format/root.ts';
+import { type ListedSegment, listLog } from '../log/log-listing.ts';
+import type { Medium } from '../medium/medium.ts';
+import { runAsync } from '../medium/steps.ts';
+import type { System } from '../base/system.ts';
+import { dissectSegment, type SegmentAnatomy, type SegmentFrame } from './segment-anatomy.ts';
+
+export interface SalvagedSegment {
+  readonly segment: ListedSegment;
+  /** Names of the damaged files: the segment, or objects of it. */
+  readonly files: readonly string[];
+  readonly absorbed: Absorbed;
+  /** Batches to take in. */
+  readonly frames: readonly SegmentFrame[];
+  readonly damage: readonly { readonly file: string; readonly offset: number; readonly bytes: number; readonly what: string }[];
+}
+
+export interface LogContext {
+  readonly medium: Medium;
+  readonly system: System;
+  readonly layout: NamespaceLayout;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The segments that are damaged beyond what `root`, which was read before, has absorbed. */
+export async function salvageLog(context: LogContext, root: Root): Promise<SalvagedSegment[]> {
+  const salvaged: SalvagedSegment[] = [];
+  for (const segment of (await runAsync(listLog(context.layout), context)).values()) {
+    const absorbed = root.absorbed.get(segment.text);
+    if (segment.id.root < root.horizon || absorbed?.sealed === true) continue;
+    const from = absorbed?.offset ?? 0;
+    const found =
+      segment.parts === undefined ? await salvageFile(context, segment, from) : await salvageParts(context, segment, segment.parts.filter((part) => part >= from));
+    if (found !== undefined) salvaged.push(found);
+  }
+  return salvaged;
+}
+
+async function salvageFile({ medium, layout }: LogContext, segment: ListedSegment, from: number): Promise<SalvagedSegment | undefined> {
+  const file = layout.log + segment.text;
+  let anatomy: SegmentAnatomy | undefined;
+  // A writer may have been writing what looked like damage the first time.
+  for (let look = 0; look < 2; look++) {
+    const bytes = await medium.get(file);
+    if (bytes === undefined) return undefined;
+    anatomy = dissectSegment(bytes, segment.text);
+    if (!anatomy.damage.some(({ end }) => end > from)) return undefined;
+  }
+  if (anatomy === undefined) return undefined;
+  const { frames, damage, end, sealed } = anatomy;
+  return {
+    segment,
+    files: [file],
+    absorbed: { offset: end, sealed },
+    frames: frames.filter((frame) => frame.kind === 'batch' && frame.end > from),
+    damage: damage.filter((range) => range.end > from).map(({ start, end: to, what }) => ({ file, offset: start, bytes: to - start, what })),
+  };
+}
+
+async function salvageParts({ medium, layout }: LogContext, segment: ListedSegment, parts: readonly number[]): Promise<SalvagedSegment | undefined> {
+  const frames: SegmentFrame[] = [];
+  const damage: SalvagedSegment['damage'][number][] = [];
+  let sealed = false;
+  let isWithoutGaps = true;
+  let next = parts[0] ?? 0;
+  for (const part of parts) {
+    isWithoutGaps &&= part === next;
+    next = part + 1;
+    const id = segmentPartName(segment.text, part);
+    const file = layout.log + id;
+    const bytes = await medium.get(file);
+    if (bytes === undefined) return undefined;
+    const anatomy = dissectSegment(bytes, id);
+    frames.push(...anatomy.frames.filter(({ kind }) => kind === 'batch'));
+    damage.push(...anatomy.damage.map(({ start, end, what }) => ({ file, offset: start, bytes: end - start, what })));
+    sealed ||= anatomy.sealed;
+  }
+  if (damage.length === 0) return undefined;
+  const files = [...new Set(damage.map(({ file }) => file))];
+  return { segment, files, absorbed: { offset: next, sealed: sealed && isWithoutGaps }, frames, damage };
+}
