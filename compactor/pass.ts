@@ -23,12 +23,22 @@ import type { CleanupReport, PassContext, PassOptions, PassResult } from './cont
 import { type Fold, foldTail } from './fold.ts';
 import { Pacer } from './pace.ts';
 import { type Rewrite, type RewriteJob, rewriteShard } from './rewrite.ts';
-import { countEntries, estimateBytes, filesOf, isWorthSweeping, joinShards, spread, tableBytes } from './shards.ts';
+import {
+  countEntries,
+  estimateBytes,
+  filesOf,
+  isWorthSweeping,
+  joinShards,
+  mostWastedFile,
+  spread,
+  tableBytes,
+  tablesDownTo,
+} from './shards.ts';
 import { shardTargetBytes, tablesToMerge } from './stack.ts';
 import { TableFileWriter } from './table-file-writer.ts';
 import { forget, isHousekeepingDue, nextDrain, nextHorizon } from './upkeep.ts';
 
-export type { CleanupReport, PassContext, PassOptions, PassOutcome, PassResult } from './context.ts';
+export type { PassContext, PassOptions, PassResult } from './context.ts';
 
 export const PASS_BYTES_MAX: number = 32 * 1024 * 1024;
 
@@ -221,19 +231,18 @@ function bytesEach(fold: Fold): number {
 
 /** One job a shard, in order; one with nothing to do has neither new entries nor tables to merge. */
 function planJobs(root: Root, fold: Fold): RewriteJob[] {
+  const wasted = mostWastedFile(root.shards);
   let sweepBytes = 0;
   return spread(root.shards, fold.entries).map(({ shard, fresh }) => {
+    const { tables } = shard;
     const freshBytes = estimateBytes(fresh, bytesEach(fold));
-    const isSwept = sweepBytes < PASS_BYTES_MAX && isWorthSweeping(shard, root.horizon);
-    if (isSwept) sweepBytes += tableBytes(shard.tables);
-    let merge = 0;
-    if (isSwept) merge = shard.tables.length;
-    else if (fresh.length > 0)
-      merge = tablesToMerge(
-        shard.tables.map(({ length }) => length),
-        freshBytes,
-      );
-    return { shard, fresh, freshBytes, merge };
+    if (sweepBytes < PASS_BYTES_MAX && isWorthSweeping(shard, root.horizon)) {
+      sweepBytes += tableBytes(tables);
+      return { shard, fresh, freshBytes, merge: tables.length };
+    }
+    const sizes = tables.map(({ length }) => length);
+    const merge = fresh.length === 0 ? 0 : tablesToMerge(sizes, freshBytes);
+    return { shard, fresh, freshBytes, merge: Math.max(merge, tablesDownTo(shard, wasted)) };
   });
 }
 

@@ -108,3 +108,37 @@ export function isWorthSweeping({ tables }: Shard, horizon: number): boolean {
 export function awaitsHorizon({ shards, horizon }: Root): boolean {
   return shards.some(({ tables }) => tables.some((table) => table.tombstones + table.expiring > 0 && madeFor(table) > horizon));
 }
+
+/** Dead bytes that are not worth a thought. */
+const DEAD_BYTES_MIN: number = 1024 * 1024;
+
+/**
+ * The file with the most dead bytes, if files hold more dead bytes than live ones. A table that is never touched again would keep the file
+ * that it shares for ever, so that what is left in such a file is written anew. What lies behind a file's last live table is not known here,
+ * and not counted.
+ */
+export function mostWastedFile(shards: readonly Shard[]): string | undefined {
+  const files = new Map<string, { live: number; end: number }>();
+  for (const { tables } of shards) {
+    for (const { file, offset, length } of tables) {
+      const { live, end } = files.get(file) ?? { live: 0, end: 0 };
+      files.set(file, { live: live + length, end: Math.max(end, offset + length) });
+    }
+  }
+  let live = 0;
+  let dead = 0;
+  let worst: { file: string; dead: number } | undefined;
+  for (const [file, facts] of files) {
+    const deadHere = facts.end - facts.live;
+    live += facts.live;
+    dead += deadHere;
+    if (deadHere > (worst?.dead ?? 0)) worst = { file, dead: deadHere };
+  }
+  return dead > live + DEAD_BYTES_MIN ? worst?.file : undefined;
+}
+
+/** How many of a shard's newest tables must be merged so that none of them stands in `file` any more. */
+export function tablesDownTo({ tables }: Shard, file: string | undefined): number {
+  const at = file === undefined ? -1 : tables.findIndex((table) => table.file === file);
+  return at < 0 ? 0 : tables.length - at;
+}

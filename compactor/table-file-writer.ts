@@ -18,7 +18,7 @@ import type { Medium } from '../src/medium/medium.ts';
 const LARGE_TABLE_BYTES: number = 256 * 1024;
 const FILE_BYTES: number = 4 * 1024 * 1024;
 /** Files that are being put while others are filled. */
-const PUTS_MAX = 2;
+const PUTS_MAX = 4;
 
 export class TableFileWriter {
   bytesWritten = 0;

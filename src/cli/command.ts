@@ -22,6 +22,8 @@ export interface CommandSpec {
   /** At least and at most so many positional arguments. */
   readonly positionals: readonly [number, number];
   readonly examples: readonly string[];
+  /** A part of another command, in a process of its own: not in the list of `peat help`. */
+  readonly hidden?: boolean;
 }
 
 export interface Invocation {

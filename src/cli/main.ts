@@ -20,6 +20,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   import: () => import('./commands/import.ts'),
   export: () => import('./commands/export.ts'),
   replay: () => import('./commands/replay.ts'),
+  'replay-writer': () => import('./commands/replay-writer.ts'),
   compact: () => import('./commands/compact.ts'),
   compactor: () => import('./commands/compactor.ts'),
   backup: () => import('./commands/backup.ts'),
@@ -44,7 +45,8 @@ async function main(argv: readonly string[]): Promise<number> {
   const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (load === undefined) throw new UsageError(`there is no command ${JSON.stringify(name)}; see peat help`);
   const { command } = await load();
-  if (rest.includes('--help') || rest.includes('-h')) {
+  const optionsEnd = rest.indexOf('--');
+  if (rest.slice(0, optionsEnd < 0 ? rest.length : optionsEnd).some((arg) => arg === '--help' || arg === '-h')) {
     const { showHelp } = await import('./help.ts');
     return await showHelp(name, COMMANDS);
   }
@@ -61,9 +63,8 @@ async function runCommand(command: Command, args: readonly string[]): Promise<nu
   }
   const [least, most] = spec.positionals;
   if (parsed.positionals.length < least || parsed.positionals.length > most) {
-    throw new UsageError(
-      `peat ${spec.name} takes ${least === most ? least : `${least} to ${most}`} arguments, got ${parsed.positionals.length}\nusage: peat ${spec.name} ${spec.usage}`,
-    );
+    const count = least === most ? least : most === Number.POSITIVE_INFINITY ? `at least ${least}` : `${least} to ${most}`;
+    throw new UsageError(`peat ${spec.name} takes ${count} arguments, got ${parsed.positionals.length}\nusage: peat ${spec.name} ${spec.usage}`);
   }
   const output = new Output({ json: parsed.values['json'] === true });
   const stop = new AbortController();
@@ -85,8 +86,7 @@ async function withSignals(stop: AbortController, run: () => Promise<number>): P
     });
   }
   try {
-    const code = await run();
-    return received === undefined || code !== EXIT_OK ? code : EXIT_OK;
+    return await run();
   } catch (error) {
     if (received !== undefined && stop.signal.aborted) return 128 + numbers[received];
     throw error;

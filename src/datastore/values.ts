@@ -8,6 +8,8 @@ import type { Scan } from './scan-options.ts';
 export interface ScanEntry<T> {
   readonly key: string;
   readonly value: T;
+  /** When the key will read as missing, milliseconds since 1970; absent if it stays. */
+  readonly expiresAtMs?: number;
 }
 
 /** The value that a reader sees; undefined for no entry, a tombstone, or an expired one. */
@@ -16,6 +18,11 @@ export function visibleValue<T>(entry: Entry | undefined, nowMs: number): T | un
 }
 
 export function scanEntry<T>(entry: Entry, scan: Scan): ScanEntry<T> {
+  const shown = visibleEntry<T>(entry, scan);
+  return entry.expiresAtMs === 0 ? shown : { ...shown, expiresAtMs: entry.expiresAtMs };
+}
+
+function visibleEntry<T>(entry: Entry, scan: Scan): ScanEntry<T> {
   return {
     key: scan.keys ? fromKey(entry.key) : (undefined as unknown as string),
     value: scan.values ? (decodeValue(entry.value as Uint8Array) as T) : (undefined as T),

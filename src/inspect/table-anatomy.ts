@@ -44,6 +44,8 @@ export interface TableAnatomy {
 
 /** The least bytes of a block: an entry, a writer, a restart and the trailer. */
 const BLOCK_BYTES_MIN = 40;
+/** Within this a block ends that begins at a place that was guessed. */
+const SEARCH_BYTES = 32 * 1024;
 const CHECKSUM_BYTES = 4;
 
 /** @param ref what a root says of the table, where one is known */
@@ -146,13 +148,27 @@ class TableDissection {
         block = end === at ? undefined : decodeBlock(this.#bytes, { offset: at, length: end - at });
       }
       if (block === undefined) {
-        end = trusted && range !== undefined ? at + range.length : nextOffset(ranges, at, this.#blocksEnd);
+        end = trusted && range !== undefined ? at + range.length : this.#findNextBlock(ranges, at);
         this.#problem('block-damaged', at, 'a block is damaged');
       }
       blocks.push({ offset: at, length: end - at, block });
       at = end;
     }
     return blocks;
+  }
+
+  /** Behind bytes that are no block: where the next one begins that can be read, or else where a damaged index says. */
+  #findNextBlock(ranges: readonly BlockRange[], after: number): number {
+    const bytes = this.#bytes;
+    const end = this.#blocksEnd;
+    for (let at = after + 1; at <= end - BLOCK_BYTES_MIN; at++) {
+      // A block begins with an entry whose key shares nothing with the one before, is not empty, and has few flags.
+      const suffixLength = bytes[at + 1] as number;
+      if (bytes[at] !== 0 || suffixLength === 0 || (suffixLength < 0x80 && (bytes[at + 2] as number) > 7)) continue;
+      const blockEnd = findChecksumEnd(bytes, at, { least: BLOCK_BYTES_MIN, limit: Math.min(end, at + SEARCH_BYTES) });
+      if (blockEnd !== undefined && decodeBlock(bytes, { offset: at, length: blockEnd - at }) !== undefined) return at;
+    }
+    return nextOffset(ranges, after, end);
   }
 
   /** Order within and across blocks, and what filter and index say of the keys. */

@@ -85,16 +85,16 @@ export class LogVerifier {
 
   #reportDamage(file: string, range: DamagedRange, isCovered: boolean): void {
     this.#context.findings.add({
-      severity: 'damage',
+      severity: isCovered ? 'warning' : 'damage',
       code: 'segment-damaged',
       file,
       offset: range.start,
       bytes: range.end - range.start,
       what: range.what,
       meaning: isCovered
-        ? 'nothing is lost: the newest root has absorbed these frames, or they lie below its horizon'
+        ? 'nobody reads these bytes any more: the newest root has absorbed the segment beyond them, or it lies below the horizon'
         : 'the batches in these bytes are lost; reads of the namespace fail until they are given up',
-      action: isCovered ? 'nothing; the segment goes when the compactor deletes it' : 'peat repair: it keeps every batch that can be read',
+      action: isCovered ? 'nothing; the compactor deletes the segment' : 'peat repair: it keeps every batch that can be read',
     });
   }
 
@@ -124,7 +124,7 @@ export class LogVerifier {
       what: `a torn tail of ${tail.bytes} bytes`,
       meaning:
         covered > end
-          ? 'nothing is lost: the newest root has absorbed the segment beyond it, or it lies below its horizon'
+          ? 'nobody reads these bytes any more: the newest root has absorbed the segment beyond them, or it lies below the horizon'
           : "a writer that is writing, or that died before these bytes were acknowledged; a damaged byte in the last unsealed group can't be told from that",
       action: 'nothing',
     });

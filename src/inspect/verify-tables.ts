@@ -28,12 +28,12 @@ export class TablesVerifier {
   /** Verifies all tables that the roots name. Returns those of the newest root that are missing. */
   async verify(newest: Root, roots: readonly VerifiedRoot[]): Promise<TableRef[]> {
     const missing: TableRef[] = [];
-    for (const ref of tablesOf(newest)) if ((await this.#verifyTable(ref)) === 'absent') missing.push(ref);
+    for (const ref of tablesOf(newest)) if ((await this.#verifyTable(ref, true)) === 'absent') missing.push(ref);
     const ages = rootAges(roots as readonly DatedRoot[]);
     for (const { root } of roots) {
       if (root === undefined || root.number === newest.number) continue;
       for (const ref of tablesOf(root)) {
-        if ((await this.#verifyTable(ref)) === 'present' || this.#mayBeGone(ref, newest, ages)) continue;
+        if ((await this.#verifyTable(ref, false)) === 'present' || this.#mayBeGone(ref, newest, ages)) continue;
         this.#reportMissing(ref, { rootFile: rootName(this.#layout, root.number), isNewest: false });
       }
     }
@@ -62,38 +62,42 @@ export class TablesVerifier {
     });
   }
 
-  async #verifyTable(ref: TableRef): Promise<TableState> {
+  /** @param isNewest whether the newest root names it */
+  async #verifyTable(ref: TableRef, isNewest: boolean): Promise<TableState> {
     const id = `${ref.file}@${ref.offset}+${ref.length}:${ref.checksum}`;
     let state = this.#seen.get(id);
     if (state === undefined) {
-      state = await this.#readTable(ref);
+      state = await this.#readTable(ref, isNewest);
       // What is missing now may have been replaced; what was there need not be read again.
       if (state === 'present') this.#seen.set(id, state);
     }
     return state;
   }
 
-  async #readTable(ref: TableRef): Promise<TableState> {
+  async #readTable(ref: TableRef, isNewest: boolean): Promise<TableState> {
     const file = this.#layout.shard + ref.file;
+    const at = { file, start: ref.offset, isNewest };
     const bytes = await readObject(this.#context, file, { offset: ref.offset, length: ref.length });
     if (bytes === 'absent') return 'absent';
     if (bytes === 'unreadable') return 'present';
     if (bytes.length < ref.length) {
-      this.#report(file, { code: 'bytes-damaged', offset: bytes.length, what: 'the file ends before the table does' }, ref);
+      this.#report({ code: 'bytes-damaged', offset: bytes.length, what: 'the file ends before the table does' }, at);
     }
-    for (const problem of dissectTable(bytes, ref).problems) this.#report(file, problem, ref);
+    for (const problem of dissectTable(bytes, ref).problems) this.#report(problem, at);
     return 'present';
   }
 
-  #report(file: string, problem: TableProblem, ref: TableRef): void {
+  #report(problem: TableProblem, { file, start, isNewest }: { file: string; start: number; isNewest: boolean }): void {
     this.#context.findings.add({
-      severity: 'damage',
+      severity: isNewest ? 'damage' : 'warning',
       code: problem.code,
       file,
-      offset: ref.offset + problem.offset,
+      offset: start + problem.offset,
       what: problem.what,
-      meaning: MEANINGS[problem.code],
-      action: 'restore the file from a backup; or peat repair, which keeps every block that can be read',
+      meaning: isNewest ? MEANINGS[problem.code] : 'only an older root names this table: nothing is lost, but a snapshot of that root may fail',
+      action: isNewest
+        ? 'restore the file from a backup; or peat repair, which keeps every block that can be read'
+        : 'nothing; the file goes when that root is old enough',
     });
   }
 

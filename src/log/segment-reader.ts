@@ -5,8 +5,8 @@
  * only frames before a seal, a tear or damage are handed out, in order, once.
  *
  * A tear and a frame that its writer is just writing look alike; the reader stops before them and looks again the next time. Damage
- * (bad bytes with a valid frame of a later group behind them) is `CORRUPT`; before that verdict the bytes
- * are read once more, since they may have been written in between.
+ * (bad bytes with a valid frame of a later group behind them) is `CORRUPT`; before that verdict, and after the later group was
+ * seen, the bytes are read once more, since they may have been written in between.
  */
 import { ByteReader, MalformedError } from '../base/bytes.ts';
 import { corrupt, type PeatError } from '../base/errors.ts';
@@ -180,25 +180,38 @@ export class SegmentReader {
   /**
    * Bad bytes at `offset`: a tear (false: stop here), damage (throws, or skips it in a repair: true), or neither any
    * more, since the writer has finished them meanwhile (true).
+   *
+   * A read is not atomic: it may have taken these bytes before they were written, and those of a later group after they were synced. A read
+   * that begins after the later group was seen has them all, so only such a one is believed.
    */
   *#judge(seen: Buffer, frames: ReadFrame[]): Steps<boolean> {
-    const rest = yield* getSteps(this.#name, { offset: this.offset, length: 0x7fff_ffff });
-    if (rest === undefined) return false;
     const file = { seed: this.#seed, base: this.offset };
-    if (!rest.subarray(0, seen.length).equals(seen)) {
-      const again = this.offset === 0 ? isSegmentHeader(rest, this.#seed) : frameAt(rest, 0, file).state === 'frame';
-      if (again) return true;
+    let later: Frame | undefined;
+    for (let before = seen; ; ) {
+      const rest = yield* getSteps(this.#name, { offset: this.offset, length: 0x7fff_ffff });
+      if (rest === undefined) return false;
+      if (!rest.subarray(0, before.length).equals(before)) {
+        const again = this.offset === 0 ? isSegmentHeader(rest, this.#seed) : frameAt(rest, 0, file).state === 'frame';
+        if (again) return true;
+      }
+      this.tornBytes = usedBytes(rest);
+      if (this.#searched.offset === this.offset && this.#searched.bytes === this.tornBytes) return false;
+      const isConfirmed = later !== undefined;
+      later = findLaterGroup(rest, 0, file);
+      if (later === undefined) {
+        this.#searched = { offset: this.offset, bytes: this.tornBytes };
+        return false;
+      }
+      if (isConfirmed) return this.#passOver(findNextFrame(rest, 1, file) ?? later, frames);
+      before = rest;
     }
-    this.tornBytes = usedBytes(rest);
-    if (this.#searched.offset === this.offset && this.#searched.bytes === this.tornBytes) return false;
-    const later = findLaterGroup(rest, 0, file);
-    if (later === undefined) {
-      this.#searched = { offset: this.offset, bytes: this.tornBytes };
-      return false;
-    }
-    if (this.#onDamage === undefined) throw corrupt(this.#name, this.offset, 'a frame is damaged');
-    const next = findNextFrame(rest, 1, file) ?? later;
-    this.#onDamage(corrupt(this.#name, this.offset, 'a frame is damaged'), next.start - this.offset);
+  }
+
+  /** Bytes that were durable once are bad: in a repair, goes on behind them. */
+  #passOver(next: Frame, frames: ReadFrame[]): true {
+    const damage = corrupt(this.#name, this.offset, 'a frame is damaged');
+    if (this.#onDamage === undefined) throw damage;
+    this.#onDamage(damage, next.start - this.offset);
     this.#take(next, frames);
     return true;
   }

@@ -228,6 +228,7 @@ export class NamespaceWriter {
       for (let attempt = 0; attempt <= RETRIES_MAX; attempt++) {
         this.#clock ??= await this.#options.clock();
         if (!this.#rootIsFresh()) await this.#readOrCreate();
+        if (!this.#namespaceIsDurable) await this.#anchorNamespace();
         await this.#leaveOldSegment();
         if (group.batches.length === 0) return;
         const segment = this.#currentSegment();

@@ -32,7 +32,9 @@ export class Turns {
   }
 
   take(actor: string): Promise<void> {
-    return new Promise((go) => this.#waiting.push({ actor, go }));
+    return new Promise((go) => {
+      this.#waiting.push({ actor, go });
+    });
   }
 
   /** Runs the actors to their ends. */
@@ -74,6 +76,7 @@ export function turnMedium(inner: Medium, turns: Turns, actor: string): Medium {
     description: inner.description,
     canAppend: inner.canAppend,
     isRemote: inner.isRemote,
+    localDirectory: undefined,
     blocking: undefined,
     putIfAbsent: (name: string, bytes: Uint8Array, options?: PutOptions) => turn(() => inner.putIfAbsent(name, bytes, options)),
     get: (name: string, range?: ByteRange) => turn(() => inner.get(name, range)),

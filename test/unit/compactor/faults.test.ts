@@ -49,7 +49,7 @@ describe.each([true, false])('on a medium with append: %s', (canAppend) => {
       faulty.heal();
       await compactOnce(context);
       expect(await w.differences()).toEqual([]);
-      if (n % 4 === 0) await settleDown(w);
+      if (n % 8 === 0) await settleDown(w);
       if (failure === undefined && calls < n) {
         expect(n).toBeGreaterThan(10);
         break;
@@ -65,7 +65,7 @@ describe.each([true, false])('on a medium with append: %s', (canAppend) => {
       await compactOnce({ ...w.context, medium: faulty }).catch(() => undefined);
       const calls = Object.values(faulty.counts).reduce((sum, count) => sum + count, 0);
       expect(await w.differences()).toEqual([]);
-      if (n % 4 === 1) await settleDown(w);
+      if (n % 8 === 1) await settleDown(w);
       if (calls < n) break;
     }
   });

@@ -93,7 +93,7 @@ class History {
 describe.each([true, false])('on a medium with append: %s', (canAppend) => {
   test('random histories of writers and passes read as the oracle says', async () => {
     const fates = { acknowledged: 0, wait: 0, unknown: 0, dead: 0 };
-    for (let run = 0; run < 12; run++) {
+    for (let run = 0; run < 5; run++) {
       const w = new CompactorWorld({ canAppend, seed: SEED + run });
       await createNamespace(w.plain);
       const h = new History(w);
@@ -124,7 +124,7 @@ describe.each([true, false])('on a medium with append: %s', (canAppend) => {
 
   test('compactors that race, stall and come back lose nothing and double nothing, and readers see what was there', async () => {
     let lost = 0;
-    for (let run = 0; run < 10; run++) {
+    for (let run = 0; run < 4; run++) {
       const w = new CompactorWorld({ canAppend, seed: SEED + 1000 + run });
       await createNamespace(w.plain);
       const h = new History(w);

@@ -1,0 +1,31 @@
+/** `peat get`: prints one value. */
+import { type Command, EXIT_FAILED, EXIT_OK, type Invocation } from '../command.ts';
+import { NAMESPACE_OPTION, namespaceName, reading } from '../store-access.ts';
+
+export const command: Command = {
+  spec: {
+    name: 'get',
+    usage: 'LOCATION KEY [-n NAMESPACE] [--json]',
+    summary: 'Print the value of a key',
+    details: 'As JSON in one line; text is printed as it is, unless --json is given. Exit code 1 if the key is not there.',
+    options: {
+      namespace: NAMESPACE_OPTION,
+      json: { type: 'boolean', help: 'text as JSON, too' },
+    },
+    positionals: [2, 2],
+    examples: ['peat get ./index run/42', 'peat get ./index -n notes today --json'],
+  },
+
+  async run(invocation: Invocation): Promise<number> {
+    const { output, signal } = invocation;
+    const key = invocation.positionals[1] as string;
+    const value = await reading(invocation, (namespace) => namespace.get(key, { signal }));
+    if (value === undefined) {
+      output.message(`peat: there is no key ${JSON.stringify(key)} in namespace ${namespaceName(invocation)}`);
+      return EXIT_FAILED;
+    }
+    if (typeof value === 'string' && !output.json) await output.line(value);
+    else await output.jsonLine(value);
+    return EXIT_OK;
+  },
+};

@@ -1,0 +1,69 @@
+/** `peat put`: puts one value. */
+import { type Command, EXIT_OK, flag, type Invocation, numberOption, stringOption, UsageError } from '../command.ts';
+import { DURABILITY_OPTION, NAMESPACE_OPTION, writing } from '../store-access.ts';
+
+export const command: Command = {
+  spec: {
+    name: 'put',
+    usage: 'LOCATION KEY [VALUE] [-n NAMESPACE] [--string] [--ttl-ms MS | --expires-at TIME]',
+    summary: 'Put a value',
+    details:
+      'VALUE is taken as JSON if it is JSON, otherwise as text; --string takes it as text in any case. Without VALUE, or with "-", it is read from ' +
+      'stdin. A key or value that begins with "-" goes after "--". The first put creates the namespace. When the command ends, the value is durable.',
+    options: {
+      namespace: NAMESPACE_OPTION,
+      string: { type: 'boolean', help: 'the value is text, also if it looks like JSON' },
+      'ttl-ms': { type: 'string', placeholder: 'MS', help: 'the key reads as missing after so many milliseconds' },
+      'expires-at': { type: 'string', placeholder: 'TIME', help: 'the same as a time: 2030-01-31T12:00:00Z, or milliseconds since 1970' },
+      durability: DURABILITY_OPTION,
+      json: { type: 'boolean', help: 'print the append token as JSON' },
+    },
+    positionals: [2, 3],
+    examples: [
+      `peat put ./index run/42 '{"state":"done"}'`,
+      'peat put ./index -n notes today --string 42',
+      'peat put ./index -n runs run/43 --ttl-ms 86400000 < run.json',
+      'peat put ./index balance -- -5',
+    ],
+  },
+
+  async run(invocation: Invocation): Promise<number> {
+    const { output, signal } = invocation;
+    const [, key, given] = invocation.positionals as [string, string, string?];
+    const expiry = expiryOptions(invocation);
+    const text = given === undefined || given === '-' ? await readStdin() : given;
+    const value = flag(invocation, 'string') ? text : parseValue(text);
+    const token = await writing(invocation, { create: true }, (namespace) => namespace.put(key, value, { ...expiry, signal }));
+    if (output.json) await output.jsonLine({ token });
+    return EXIT_OK;
+  },
+};
+
+function parseValue(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+async function readStdin(): Promise<string> {
+  const { buffer } = await import('node:stream/consumers');
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(await buffer(process.stdin));
+  } catch (error) {
+    if (error instanceof TypeError) throw new UsageError('the value on stdin is not valid UTF-8');
+    throw error;
+  }
+}
+
+function expiryOptions(invocation: Invocation): { ttlMs?: number; expiresAt?: number } {
+  const ttlMs = numberOption(invocation, 'ttl-ms', { least: 1 });
+  const time = stringOption(invocation, 'expires-at');
+  if (ttlMs !== undefined && time !== undefined) throw new UsageError('give --ttl-ms or --expires-at, not both');
+  if (ttlMs !== undefined) return { ttlMs };
+  if (time === undefined) return {};
+  const expiresAt = /^\d+$/.test(time) ? Number(time) : Date.parse(time);
+  if (!Number.isSafeInteger(expiresAt)) throw new UsageError(`--expires-at must be a time, got ${JSON.stringify(time)}`);
+  return { expiresAt };
+}
