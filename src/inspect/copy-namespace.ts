@@ -205,7 +205,8 @@ class NamespaceCopy {
       const bytes = await source.get(name);
       if (bytes === undefined) return await this.#gone(name);
       for (const ref of refs) checkTable(name, bytes, ref);
-      if (!(await target.putIfAbsent(name, bytes))) throw new PeatError('STORAGE', `another file stands at ${name} in the copy`, { file: name });
+      if (!(await target.putIfAbsent(name, bytes)))
+        throw new PeatError('STORAGE', `another file stands at ${name} in the copy`, { file: name });
       this.#copiedFiles.add(file);
       this.#bytes += bytes.length;
     }
@@ -229,7 +230,8 @@ class NamespaceCopy {
     const copy: Root = { ...root, nonce: newNonce(system), drain: root.horizon, absorbed: new Map(), dropped: new Map() };
     const bytes = encodeCheckedJson(rootToJson(copy));
     const name = rootName(this.#layout, root.number);
-    if (!(await target.putIfAbsent(name, bytes))) throw new PeatError('STORAGE', `another file stands at ${name} in the copy`, { file: name });
+    if (!(await target.putIfAbsent(name, bytes)))
+      throw new PeatError('STORAGE', `another file stands at ${name} in the copy`, { file: name });
     this.#bytes += bytes.length;
   }
 }

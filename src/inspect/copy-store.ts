@@ -40,7 +40,10 @@ export async function readStoreFile(medium: Medium): Promise<StoreFile> {
 }
 
 /** @throws PeatError `STORE_NOT_FOUND`, `NAMESPACE_NOT_FOUND`, `CORRUPT` (the source is damaged), `STORAGE`, `TEMPORARY` */
-export async function copyStore(stores: { source: Medium; target: Medium; system: System }, options: CopyOptions = {}): Promise<CopyReport> {
+export async function copyStore(
+  stores: { source: Medium; target: Medium; system: System },
+  options: CopyOptions = {},
+): Promise<CopyReport> {
   const { source, target, system } = stores;
   const file = await readStoreFile(source);
   await checkEmpty(target);
@@ -101,7 +104,11 @@ async function verifyCopy(
   for (const { namespace, root, tables, entries, frames, deltas } of copied) {
     const found = report.namespaces.find((census) => census.namespace === namespace);
     const isSame =
-      found?.root === root && found.tables === tables && found.entries === entries && found.tailFrames === frames && found.tailDeltas === deltas;
+      found?.root === root &&
+      found.tables === tables &&
+      found.entries === entries &&
+      found.tailFrames === frames &&
+      found.tailDeltas === deltas;
     if (!isSame) {
       throw new PeatError('CORRUPT', `the copy of ${namespace} does not have what was copied: ${JSON.stringify(found)}`, { namespace });
     }

@@ -5,8 +5,8 @@
 import { ByteReader } from '../base/bytes.ts';
 import { FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES } from '../format/frame.ts';
 import { FOOTER_BYTES } from '../format/table/footer.ts';
-import { parseStoreName } from './store-names.ts';
 import { dissectSegment } from './segment-anatomy.ts';
+import { parseStoreName } from './store-names.ts';
 import { dissectTable, sliceTables } from './table-anatomy.ts';
 
 interface Field {
@@ -89,26 +89,60 @@ function mapSegment(map: FieldMap, bytes: Buffer, id: string): void {
     map.add(start + 13, 3, 'reserved');
     map.add(start + 16, 8, `time ${time}${kind === 'seal' ? '' : `, ${new Date(Math.floor(time / 1024)).toISOString()}`}`);
     const reader = new ByteReader(bytes, start + FRAME_HEADER_BYTES, frame.end);
-    if (kind === 'seal') map.field(reader, () => reader.varint(), (count) => `frames ${count}`);
+    if (kind === 'seal')
+      map.field(
+        reader,
+        () => reader.varint(),
+        (count) => `frames ${count}`,
+      );
     else mapBatch(map, reader);
   }
   if (tail.bytes > 0) map.add(end, tail.bytes, tail.kind === 'torn' ? 'a torn tail' : 'zeros, allocated ahead');
 }
 
 function mapBatch(map: FieldMap, reader: ByteReader): void {
-  const count = map.field(reader, () => reader.varint(), (value) => `count ${value}`);
+  const count = map.field(
+    reader,
+    () => reader.varint(),
+    (value) => `count ${value}`,
+  );
   for (let i = 0; i < count; i++) {
-    const flags = map.field(reader, () => reader.u8(), (value) => `delta: flags ${value}${value === 0 ? ', put' : value === 1 ? ', delete' : ', put that expires'}`);
-    const keyLength = map.field(reader, () => reader.varint(), (value) => `keyLength ${value}`);
-    map.field(reader, () => reader.latin1(keyLength), (key) => `key ${JSON.stringify(key)}`);
-    if ((flags & 2) !== 0) map.field(reader, () => reader.varint(), (ms) => `expiresAtMs ${ms}`);
+    const flags = map.field(
+      reader,
+      () => reader.u8(),
+      (value) => `delta: flags ${value}${value === 0 ? ', put' : value === 1 ? ', delete' : ', put that expires'}`,
+    );
+    const keyLength = map.field(
+      reader,
+      () => reader.varint(),
+      (value) => `keyLength ${value}`,
+    );
+    map.field(
+      reader,
+      () => reader.latin1(keyLength),
+      (key) => `key ${JSON.stringify(key)}`,
+    );
+    if ((flags & 2) !== 0)
+      map.field(
+        reader,
+        () => reader.varint(),
+        (ms) => `expiresAtMs ${ms}`,
+      );
     if ((flags & 1) === 0) mapValue(map, reader);
   }
 }
 
 function mapValue(map: FieldMap, reader: ByteReader): void {
-  const length = map.field(reader, () => reader.varint(), (value) => `valueLength ${value}`);
-  map.field(reader, () => reader.bytes(length), () => 'value, MessagePack');
+  const length = map.field(
+    reader,
+    () => reader.varint(),
+    (value) => `valueLength ${value}`,
+  );
+  map.field(
+    reader,
+    () => reader.bytes(length),
+    () => 'value, MessagePack',
+  );
 }
 
 function mapTables(map: FieldMap, bytes: Buffer): void {
@@ -116,7 +150,8 @@ function mapTables(map: FieldMap, bytes: Buffer): void {
     const table = bytes.subarray(offset, offset + length);
     const anatomy = dissectTable(table);
     for (const block of anatomy.blocks) {
-      if (block.block !== undefined) mapBlock(map, new ByteReader(bytes, offset + block.offset, offset + block.offset + block.length), block.block.length);
+      if (block.block !== undefined)
+        mapBlock(map, new ByteReader(bytes, offset + block.offset, offset + block.offset + block.length), block.block.length);
     }
     const { footer } = anatomy;
     if (footer === undefined) continue;
@@ -134,43 +169,143 @@ function mapTables(map: FieldMap, bytes: Buffer): void {
 function mapBlock(map: FieldMap, reader: ByteReader, entries: number): void {
   const { buffer, end } = reader;
   for (let i = 0; i < entries; i++) {
-    map.field(reader, () => reader.varint(), (shared) => `entry: shared ${shared}`);
-    const suffixLength = map.field(reader, () => reader.varint(), (value) => `suffixLength ${value}`);
-    const flags = map.field(reader, () => reader.u8(), (value) => `flags ${value}`);
-    map.field(reader, () => reader.latin1(suffixLength), (suffix) => `suffix ${JSON.stringify(suffix)}`);
-    map.field(reader, () => reader.u64(), (time) => `time ${time}, ${new Date(Math.floor(time / 1024)).toISOString()}`);
-    map.field(reader, () => reader.varint(), (index) => `writerIndex ${index}`);
-    if ((flags & 4) !== 0) map.field(reader, () => reader.varint(), (sub) => `sub ${sub}`);
-    if ((flags & 3) !== 0) map.field(reader, () => reader.varint(), (root) => `absorbedAt ${root}`);
-    if ((flags & 2) !== 0) map.field(reader, () => reader.varint(), (ms) => `expiresAtMs ${ms}`);
+    map.field(
+      reader,
+      () => reader.varint(),
+      (shared) => `entry: shared ${shared}`,
+    );
+    const suffixLength = map.field(
+      reader,
+      () => reader.varint(),
+      (value) => `suffixLength ${value}`,
+    );
+    const flags = map.field(
+      reader,
+      () => reader.u8(),
+      (value) => `flags ${value}`,
+    );
+    map.field(
+      reader,
+      () => reader.latin1(suffixLength),
+      (suffix) => `suffix ${JSON.stringify(suffix)}`,
+    );
+    map.field(
+      reader,
+      () => reader.u64(),
+      (time) => `time ${time}, ${new Date(Math.floor(time / 1024)).toISOString()}`,
+    );
+    map.field(
+      reader,
+      () => reader.varint(),
+      (index) => `writerIndex ${index}`,
+    );
+    if ((flags & 4) !== 0)
+      map.field(
+        reader,
+        () => reader.varint(),
+        (sub) => `sub ${sub}`,
+      );
+    if ((flags & 3) !== 0)
+      map.field(
+        reader,
+        () => reader.varint(),
+        (root) => `absorbedAt ${root}`,
+      );
+    if ((flags & 2) !== 0)
+      map.field(
+        reader,
+        () => reader.varint(),
+        (ms) => `expiresAtMs ${ms}`,
+      );
     if ((flags & 1) === 0) mapValue(map, reader);
   }
   const writers = buffer.readUInt32LE(end - 12);
   const restarts = buffer.readUInt32LE(end - 8);
-  for (let i = 0; i < writers; i++) map.field(reader, () => reader.latin1(16), (writer) => `writer ${i}: ${writer}`);
-  for (let i = 0; i < restarts; i++) map.field(reader, () => reader.u32(), (at) => `restart ${i}: at ${at} of the block`);
-  map.field(reader, () => reader.u32(), (count) => `writers ${count}`);
-  map.field(reader, () => reader.u32(), (count) => `restarts ${count}`);
-  map.field(reader, () => reader.u32(), () => 'checksum of the block');
+  for (let i = 0; i < writers; i++)
+    map.field(
+      reader,
+      () => reader.latin1(16),
+      (writer) => `writer ${i}: ${writer}`,
+    );
+  for (let i = 0; i < restarts; i++)
+    map.field(
+      reader,
+      () => reader.u32(),
+      (at) => `restart ${i}: at ${at} of the block`,
+    );
+  map.field(
+    reader,
+    () => reader.u32(),
+    (count) => `writers ${count}`,
+  );
+  map.field(
+    reader,
+    () => reader.u32(),
+    (count) => `restarts ${count}`,
+  );
+  map.field(
+    reader,
+    () => reader.u32(),
+    () => 'checksum of the block',
+  );
 }
 
 function mapIndex(map: FieldMap, reader: ByteReader, blocks: number): void {
   for (let i = 0; i < blocks; i++) {
-    const keyLength = map.field(reader, () => reader.varint(), (value) => `index: lastKeyLength ${value}`);
-    map.field(reader, () => reader.latin1(keyLength), (key) => `lastKey ${JSON.stringify(key)}`);
-    map.field(reader, () => reader.varint(), (value) => `offset ${value}`);
-    map.field(reader, () => reader.varint(), (value) => `length ${value}`);
-    map.field(reader, () => reader.u32(), () => 'blockChecksum');
+    const keyLength = map.field(
+      reader,
+      () => reader.varint(),
+      (value) => `index: lastKeyLength ${value}`,
+    );
+    map.field(
+      reader,
+      () => reader.latin1(keyLength),
+      (key) => `lastKey ${JSON.stringify(key)}`,
+    );
+    map.field(
+      reader,
+      () => reader.varint(),
+      (value) => `offset ${value}`,
+    );
+    map.field(
+      reader,
+      () => reader.varint(),
+      (value) => `length ${value}`,
+    );
+    map.field(
+      reader,
+      () => reader.u32(),
+      () => 'blockChecksum',
+    );
   }
-  map.field(reader, () => reader.u32(), () => 'checksum of the index');
+  map.field(
+    reader,
+    () => reader.u32(),
+    () => 'checksum of the index',
+  );
 }
 
 function mapFooter(map: FieldMap, reader: ByteReader): void {
   for (const name of ['footer: length', 'filterOffset', 'indexOffset', 'blocks', 'entries', 'tombstones', 'expiring']) {
-    map.field(reader, () => reader.u32(), (value) => `${name} ${value}`);
+    map.field(
+      reader,
+      () => reader.u32(),
+      (value) => `${name} ${value}`,
+    );
   }
-  map.field(reader, () => reader.u64(), (time) => `maxTime ${time}`);
-  map.field(reader, () => reader.u32(), () => 'checksum of the footer');
-  map.field(reader, () => reader.bytes(8), () => 'magic "PEATTBL1"');
+  map.field(
+    reader,
+    () => reader.u64(),
+    (time) => `maxTime ${time}`,
+  );
+  map.field(
+    reader,
+    () => reader.u32(),
+    () => 'checksum of the footer',
+  );
+  map.field(
+    reader,
+    () => reader.bytes(8),
+    () => 'magic "PEATTBL1"',
+  );
 }
-

@@ -22,8 +22,10 @@ export function mendCheckedJson(bytes: Buffer): Mended | undefined {
   const json = bytes.subarray(0, length);
   const trailer = bytes.toString('latin1', length);
   const expected = checkedJsonTrailer(json);
-  const wrong = [...expected].flatMap((character, i) => (character === trailer[i] ? [] : [i]));
-  if (wrong.length === 1) return accept(Buffer.concat([json, Buffer.from(expected, 'latin1')]), length + (wrong[0] as number));
+  const whole = Buffer.concat([json, Buffer.from(expected, 'latin1')]);
+  const wrong: number[] = [];
+  for (let at = length; at < bytes.length; at++) if (bytes[at] !== whole[at]) wrong.push(at);
+  if (wrong.length === 1) return accept(whole, wrong[0] as number);
   const checksum = TRAILER.exec(trailer)?.[1];
   if (checksum === undefined) return undefined;
   for (const { at, bits } of explainChecksum(length, crc32(json), Number.parseInt(checksum, 16))) {

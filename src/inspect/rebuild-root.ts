@@ -112,7 +112,12 @@ export async function rebuildRoot(context: RootsContext, found: RootsFound): Pro
     counts: NO_COUNTS,
   };
   if (found.root !== undefined) {
-    return { root, extras: [], how: `byte ${found.mendedAt} of root ${found.newest} is wrong; with that put right it is whole`, risk: undefined };
+    return {
+      root,
+      extras: [],
+      how: `byte ${found.mendedAt} of root ${found.newest} is wrong; with that put right it is whole`,
+      risk: undefined,
+    };
   }
   if (base !== undefined && base.number === found.newest - 1) {
     const how = `root ${base.number} and the log have everything that root ${found.newest} had`;

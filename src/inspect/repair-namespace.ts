@@ -20,7 +20,7 @@ import { highestRootNumber, now } from '../manifest/newest-root.ts';
 import type { Medium } from '../medium/medium.ts';
 import { runAsync } from '../medium/steps.ts';
 import { quarantine } from './quarantine.ts';
-import { findRoots, rebuildRoot, type RootsFound } from './rebuild-root.ts';
+import { findRoots, type RootsFound, rebuildRoot } from './rebuild-root.ts';
 import { pushEntries, replaceTables, type TableSink } from './repair-tables.ts';
 import { type SalvagedSegment, salvageLog } from './salvage-log.ts';
 import { type LostRange, salvageTable } from './salvage-table.ts';

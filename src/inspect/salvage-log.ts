@@ -2,12 +2,13 @@
  * Reads past damage in the log: all frames that can be read beyond what a root has absorbed, in segments that are damaged. The next root
  * absorbs them, and with them the damage; what is behind it is read on as usual. Torn tails are left alone.
  */
+
+import type { System } from '../base/system.ts';
 import { type NamespaceLayout, segmentPartName } from '../format/layout.ts';
 import type { Absorbed, Root } from '../format/root.ts';
 import { type ListedSegment, listLog } from '../log/log-listing.ts';
 import type { Medium } from '../medium/medium.ts';
 import { runAsync } from '../medium/steps.ts';
-import type { System } from '../base/system.ts';
 import { dissectSegment, type SegmentAnatomy, type SegmentFrame } from './segment-anatomy.ts';
 
 export interface SalvagedSegment {
@@ -35,7 +36,13 @@ export async function salvageLog(context: LogContext, root: Root): Promise<Salva
     if (segment.id.root < root.horizon || absorbed?.sealed === true) continue;
     const from = absorbed?.offset ?? 0;
     const found =
-      segment.parts === undefined ? await salvageFile(context, segment, from) : await salvageParts(context, segment, segment.parts.filter((part) => part >= from));
+      segment.parts === undefined
+        ? await salvageFile(context, segment, from)
+        : await salvageParts(
+            context,
+            segment,
+            segment.parts.filter((part) => part >= from),
+          );
     if (found !== undefined) salvaged.push(found);
   }
   return salvaged;
@@ -58,11 +65,17 @@ async function salvageFile({ medium, layout }: LogContext, segment: ListedSegmen
     files: [file],
     absorbed: { offset: end, sealed },
     frames: frames.filter((frame) => frame.kind === 'batch' && frame.end > from),
-    damage: damage.filter((range) => range.end > from).map(({ start, end: to, what }) => ({ file, offset: start, bytes: to - start, what })),
+    damage: damage
+      .filter((range) => range.end > from)
+      .map(({ start, end: to, what }) => ({ file, offset: start, bytes: to - start, what })),
   };
 }
 
-async function salvageParts({ medium, layout }: LogContext, segment: ListedSegment, parts: readonly number[]): Promise<SalvagedSegment | undefined> {
+async function salvageParts(
+  { medium, layout }: LogContext,
+  segment: ListedSegment,
+  parts: readonly number[],
+): Promise<SalvagedSegment | undefined> {
   const frames: SegmentFrame[] = [];
   const damage: SalvagedSegment['damage'][number][] = [];
   let sealed = false;

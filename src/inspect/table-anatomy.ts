@@ -129,7 +129,8 @@ class TableDissection {
       return { ranges, indexOk: false, lastKeys: [] };
     }
     const covered = ranges.at(-1);
-    const fits = complete && ranges.length === footer.blocks && covered !== undefined && covered.offset + covered.length === this.#blocksEnd;
+    const fits =
+      complete && ranges.length === footer.blocks && covered !== undefined && covered.offset + covered.length === this.#blocksEnd;
     if (!fits) this.#problem('index-damaged', footer.indexOffset, 'the index does not cover the blocks, although its checksum is right');
     return { ranges, indexOk: fits, lastKeys: fits ? lastKeys : [] };
   }
@@ -180,10 +181,12 @@ class TableDissection {
         const key = block.keyAt(j);
         if (last !== undefined && key <= last) this.#problem('order', offset, 'its keys do not ascend');
         last = key;
-        if (known.filter?.mayContain(filterHash(key)) === false) this.#problem('filter-damaged', offset, 'the filter denies a key that is there');
+        if (known.filter?.mayContain(filterHash(key)) === false)
+          this.#problem('filter-damaged', offset, 'the filter denies a key that is there');
       }
       const indexed = known.lastKeys[i];
-      if (indexed !== undefined && indexed !== last) this.#problem('index-damaged', offset, 'the index has another last key for this block');
+      if (indexed !== undefined && indexed !== last)
+        this.#problem('index-damaged', offset, 'the index has another last key for this block');
     }
   }
 

@@ -160,7 +160,11 @@ export class LogVerifier {
   #checkSealCount(file: string, { frames }: SegmentAnatomy, batches: number | undefined): void {
     const seal = frames.find(({ kind }) => kind === 'seal');
     if (seal === undefined || batches === undefined || seal.count === batches) return;
-    this.#reportDamage(file, { start: seal.start, end: seal.end, what: `the seal counts ${seal.count} batches, but ${batches} are there` }, false);
+    this.#reportDamage(
+      file,
+      { start: seal.start, end: seal.end, what: `the seal counts ${seal.count} batches, but ${batches} are there` },
+      false,
+    );
   }
 
   #reportGap(file: string, from: number, to: number): void {

@@ -65,7 +65,9 @@ function reportNoRoot({ findings }: VerifyContext, layout: NamespaceLayout, root
     file: layout.root.slice(0, -1),
     what: isDamaged ? 'no root can be read' : 'there are files, but no root',
     meaning: isDamaged ? 'the namespace can be neither read nor written' : 'the namespace does not exist, or its roots were deleted',
-    action: isDamaged ? 'restore a backup; or peat repair, which puts a root together from all tables and the log' : 'if it should exist: restore a backup',
+    action: isDamaged
+      ? 'restore a backup; or peat repair, which puts a root together from all tables and the log'
+      : 'if it should exist: restore a backup',
   });
   const state = isDamaged ? 'unreadable' : 'none';
   const nothing = { shards: 0, tables: 0, entries: 0, segments: 0, tailFrames: 0, tailDeltas: 0, tornBytes: 0 };

@@ -75,10 +75,16 @@ export class RootsVerifier {
     }
   }
 
-  /** `previous` is the hash of the root before, where that is still there. */
+  /** `previous` is the hash of the root before, where that is still there; and the counts lead from the one to the other. */
   #checkChain({ number, root }: VerifiedRoot): void {
+    if (root === undefined) return;
+    if (root.state === 'live') this.#checkBalance(root);
     const before = this.#seen.get(number - 1);
-    if (root === undefined || before === undefined || before.root === undefined || root.previous === before.sha256) return;
+    if (before?.root === undefined) return;
+    if (root.previous === before.sha256) {
+      if (root.state === 'live') this.#checkEntries(before.root, root);
+      return;
+    }
     this.#context.findings.add({
       severity: 'warning',
       code: 'root-chain',
@@ -89,20 +95,37 @@ export class RootsVerifier {
     });
   }
 
+  #checkBalance({ number, counts }: Root): void {
+    const taken = counts.deltasIn + counts.entriesRead;
+    const given = counts.entriesWritten + counts.superseded + counts.dropped + counts.salvageLost;
+    if (taken !== given) this.#reportContents(number, `its pass took in ${taken} entries and gave out ${given}`);
+  }
+
+  #checkEntries(before: Root, root: Root): void {
+    const expected = countEntries(before) - root.counts.entriesRead + root.counts.entriesWritten;
+    const found = countEntries(root);
+    if (found !== expected) this.#reportContents(root.number, `its tables have ${found} entries, which should be ${expected}`);
+  }
+
+  #reportContents(number: number, what: string): void {
+    this.#context.findings.add({
+      severity: 'damage',
+      code: 'root-contents',
+      file: rootName(this.#layout, number),
+      what,
+      meaning: 'its checksum is right, so it was written like this: a defect of the release that compacted, or tampering',
+      action: 'report it; restore a backup, or import an export',
+    });
+  }
+
   /** Order and references within the newest root. */
   checkNewest(root: Root): void {
-    const file = rootName(this.#layout, root.number);
-    for (const what of [...shardProblems(root), ...referenceProblems(root)]) {
-      this.#context.findings.add({
-        severity: 'damage',
-        code: 'root-contents',
-        file,
-        what,
-        meaning: 'its checksum is right, so it was written like this: a defect of the release that compacted, or tampering',
-        action: 'report it; restore a backup, or import an export',
-      });
-    }
+    for (const what of [...shardProblems(root), ...referenceProblems(root)]) this.#reportContents(root.number, what);
   }
+}
+
+function countEntries({ shards }: Root): number {
+  return shards.reduce((sum, { tables }) => tables.reduce((count, { entries }) => count + entries, sum), 0);
 }
 
 function shardProblems({ shards, state, number, maxStamp }: Root): string[] {
@@ -137,7 +160,8 @@ function referenceProblems(root: Root): string[] {
   const { horizon, drain, forgot, number } = root;
   if (horizon > drain || drain > number) problems.push(`horizon ${horizon}, drain ${drain} and its own number are out of order`);
   if (forgot > number + 1) problems.push(`it forgot segments of roots to come (${forgot})`);
-  for (const text of root.absorbed.keys()) if (parseSegmentId(text) === undefined) problems.push(`it absorbed ${text}, which is no segment`);
+  for (const text of root.absorbed.keys())
+    if (parseSegmentId(text) === undefined) problems.push(`it absorbed ${text}, which is no segment`);
   const named = new Set(root.shards.flatMap(({ tables }) => tables.map(({ file }) => file)));
   for (const file of root.dropped.keys()) if (named.has(file)) problems.push(`it both names and drops ${file}`);
   return problems;

@@ -57,7 +57,9 @@ export class TablesVerifier {
       code: 'table-missing',
       file: this.#layout.shard + ref.file,
       what: `${rootFile} names a table at byte ${ref.offset} of it, but the file is not there`,
-      meaning: isNewest ? `${ref.entries} entries, from ${ref.first} to ${ref.last}, can't be read` : 'a snapshot of that root can not be read any more',
+      meaning: isNewest
+        ? `${ref.entries} entries, from ${ref.first} to ${ref.last}, can't be read`
+        : 'a snapshot of that root can not be read any more',
       action: isNewest ? 'restore the file from a backup; or peat repair, which lets these entries go' : 'nothing',
     });
   }
@@ -94,7 +96,9 @@ export class TablesVerifier {
       file,
       offset: start + problem.offset,
       what: problem.what,
-      meaning: isNewest ? MEANINGS[problem.code] : 'only an older root names this table: nothing is lost, but a snapshot of that root may fail',
+      meaning: isNewest
+        ? MEANINGS[problem.code]
+        : 'only an older root names this table: nothing is lost, but a snapshot of that root may fail',
       action: isNewest
         ? 'restore the file from a backup; or peat repair, which keeps every block that can be read'
         : 'nothing; the file goes when that root is old enough',

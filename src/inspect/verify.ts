@@ -100,10 +100,14 @@ async function verifyOthers(context: VerifyContext, listed: readonly ListedObjec
         findings.add(note('lock-file', name, `a lock's ${kind}`, 'its name says all; what stands in it is read by nobody'));
         break;
       case 'tmp':
-        findings.add(note('temporary', name, 'a temporary file', 'a file that is being put, or one whose writer died; it is swept after an hour'));
+        findings.add(
+          note('temporary', name, 'a temporary file', 'a file that is being put, or one whose writer died; it is swept after an hour'),
+        );
         break;
       case 'quarantine':
-        findings.add(note('quarantine', name, 'a copy of a damaged file', 'peat repair took it before it changed anything; it may be deleted'));
+        findings.add(
+          note('quarantine', name, 'a copy of a damaged file', 'peat repair took it before it changed anything; it may be deleted'),
+        );
         break;
       case 'unknown':
         findings.add({

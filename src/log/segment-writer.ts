@@ -6,7 +6,7 @@
  * may or may not be there. Nothing follows a seal (rule A8).
  */
 import { ByteWriter } from '../base/bytes.ts';
-import { assert, PeatError } from '../base/errors.ts';
+import { assert, isPeatError, PeatError } from '../base/errors.ts';
 import {
   encodeSegmentHeader,
   FRAME_BATCH,
@@ -155,6 +155,11 @@ class AppendedSegmentWriter implements SegmentWriter {
   }
 }
 
+/** Any other error of a medium says that the object was not created. */
+function mayHavePut(error: unknown): boolean {
+  return !isPeatError(error) || error.code === 'OUTCOME_UNKNOWN';
+}
+
 /**
  * A segment as a folder of objects, one a group, put one after the other.
  *
@@ -184,7 +189,7 @@ class FramedSegmentWriter implements SegmentWriter {
     try {
       return this.#published(await this.#medium.putIfAbsent(name, bytes), group, bytes.length);
     } catch (error) {
-      this.failed = true;
+      this.failed = mayHavePut(error);
       throw error;
     }
   }
@@ -194,7 +199,7 @@ class FramedSegmentWriter implements SegmentWriter {
     try {
       return this.#published(requireBlocking(this.#medium).putIfAbsent(name, bytes), group, bytes.length);
     } catch (error) {
-      this.failed = true;
+      this.failed = mayHavePut(error);
       throw error;
     }
   }

@@ -20,7 +20,9 @@ describe('peat backup', () => {
     const place = temporaryDirectory();
     const names = ['a', 'b'];
     const open = { segments, segmentBytesMax: 50_000 };
-    const writers = names.map((name) => new Child(CRASH_WORKER, { role: 'write', store, open, writer: name, lane: name, sizeMax: 10, bytesMax: 1000, pauseMs: 4 }));
+    const writers = names.map(
+      (name) => new Child(CRASH_WORKER, { role: 'write', store, open, writer: name, lane: name, sizeMax: 10, bytesMax: 1000, pauseMs: 4 }),
+    );
     await Promise.all(writers.map((child) => child.line('ack')));
     const compactor = new Child(CRASH_WORKER, { role: 'compactor', store, gatherMs: 20, pollMs: 50 });
     for (let i = 0; i < 2; i++) {
@@ -45,7 +47,11 @@ describe('peat backup', () => {
   it('refuses a directory that is not empty, and leaves no store when it is interrupted', async () => {
     const store = temporaryDirectory();
     await new Child(CRASH_WORKER, { role: 'write', store, writer: 'a', lane: 'a', end: 5 }).exit;
-    expect(await peat('backup', store, store)).toMatchObject({ code: 1, stdout: '', stderr: expect.stringContaining('is not empty') as string });
+    expect(await peat('backup', store, store)).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringContaining('is not empty') as string,
+    });
     const place = temporaryDirectory();
     expect((await peat('backup', store, place, '-n', 'nothing')).code).toBe(1);
     expect(existsSync(join(place, 'peat.json'))).toBe(false);

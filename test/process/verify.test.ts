@@ -66,7 +66,10 @@ describe('peat verify', () => {
     expect(verified.stdout).toMatch(/^damage: ns\/crash\/shard\/.* at byte \d+: a block is damaged/m);
     expect(verified.stdout).toMatch(/^damage: ns\/crash\/log\/.* at byte \d+: a frame is damaged/m);
     expect((await peat('inspect', table)).stdout).toMatch(/^DAMAGE at \d+: a block is damaged/m);
-    expect(await peat('inspect', segment)).toMatchObject({ code: 1, stdout: expect.stringMatching(/^DAMAGE at \d+: a frame is damaged/m) as string });
+    expect(await peat('inspect', segment)).toMatchObject({
+      code: 1,
+      stdout: expect.stringMatching(/^DAMAGE at \d+: a frame is damaged/m) as string,
+    });
     expect((await peat('inspect', join(store, 'peat.json'), '--json')).code).toBe(1);
 
     const plan = await peat('repair', store);

@@ -87,13 +87,16 @@ export class Zoo {
     }
   }
 
-  /** The same bytes under a segment's name, without its last ones. */
+  /** The same bytes under a segment's name, without its last ones; or, where fewer than none are lost, with zeros behind them. */
   async tear(writer: SegmentWriter, lostBytes: number): Promise<void> {
     const name = this.layout.log + segmentIdText(writer.id);
     const bytes = (await this.medium.get(name)) as Buffer;
     writer.abandon();
     await this.medium.delete([name]);
-    await this.medium.putIfAbsent(name, bytes.subarray(0, bytes.length - lostBytes));
+    await this.medium.putIfAbsent(
+      name,
+      lostBytes < 0 ? Buffer.concat([bytes, Buffer.alloc(-lostBytes)]) : bytes.subarray(0, bytes.length - lostBytes),
+    );
   }
 
   /** A root of two shards, three of whose tables share a file, as a pass over many shards would leave it. */
@@ -123,7 +126,15 @@ export class Zoo {
     for (const { tables } of base.root.shards) for (const table of tables) dropped.set(table.file, number);
     const entriesWritten = keys.length;
     const entriesRead = base.root.shards.flatMap(({ tables }) => tables).reduce((sum, { entries }) => sum + entries, 0);
-    const counts = { ...base.root.counts, framesIn: 0, deltasIn: 0, logBytesIn: 0, entriesRead, entriesWritten };
+    const counts = {
+      ...base.root.counts,
+      framesIn: 0,
+      deltasIn: entriesWritten,
+      logBytesIn: 0,
+      entriesRead,
+      entriesWritten,
+      superseded: entriesRead,
+    };
     const last = { time: c.maxTime, writer: 'zoozoozoozoozooz', sub: 0 };
     const root = nextRoot(base, system, { shards, dropped, counts, maxStamp: last });
     const { outcome } = await commitRoot({ medium, system, layout }, root);
@@ -182,6 +193,9 @@ export class Zoo {
     await this.append(torn, { kappa: 'kept' });
     await this.append(torn, { lambda: 'torn' });
     await this.tear(torn, 5);
+    const allocated = this.openWriter({ root: 3 });
+    await this.append(allocated, { pi: 'zeros follow' });
+    await this.tear(allocated, -40);
     const objects = this.openWriter({ root: 3, medium: this.framed });
     await this.append(objects, { mu: 'object 0' });
     await this.append(objects, { nu: 'object 1' });

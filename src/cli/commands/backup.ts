@@ -18,7 +18,11 @@ export const command: Command = {
       'the way, and the copy is verified at the end. An interrupted backup has no peat.json and is no store; delete it.',
     options: {
       namespace: { type: 'string', short: 'n', placeholder: 'NAMESPACE', help: 'only this namespace' },
-      segments: { type: 'string', placeholder: 'appended|framed', help: "how the copy's log is written (default: what suits the file system)" },
+      segments: {
+        type: 'string',
+        placeholder: 'appended|framed',
+        help: "how the copy's log is written (default: what suits the file system)",
+      },
       json: { type: 'boolean', help: 'print the counts as JSON' },
     },
     positionals: [2, 2],
@@ -66,7 +70,11 @@ function progressText(verb: string, { namespace, tables, tablesTotal, frames, by
 async function print(output: Output, report: CopyReport, { verb, to }: { verb: string; to: string }): Promise<void> {
   if (output.json) return await output.jsonLine(report);
   for (const { namespace, root, tables, entries, frames, deltas } of report.namespaces) {
-    await output.line(`${namespace}: root ${root}, ${tables} tables with ${entries} entries, tail of ${frames} frames with ${deltas} deltas: in = out`);
+    await output.line(
+      `${namespace}: root ${root}, ${tables} tables with ${entries} entries, tail of ${frames} frames with ${deltas} deltas: in = out`,
+    );
   }
-  await output.line(`${verb} of store ${report.copiedFrom} is store ${report.storeId} at ${to}: ${report.namespaces.length} namespaces, ${report.bytes} bytes, verified`);
+  await output.line(
+    `${verb} of store ${report.copiedFrom} is store ${report.storeId} at ${to}: ${report.namespaces.length} namespaces, ${report.bytes} bytes, verified`,
+  );
 }

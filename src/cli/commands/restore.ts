@@ -12,7 +12,11 @@ export const command: Command = {
       'store at the end. With --segments it is also the way from a local disk to a network file system and back.',
     options: {
       namespace: { type: 'string', short: 'n', placeholder: 'NAMESPACE', help: 'only this namespace' },
-      segments: { type: 'string', placeholder: 'appended|framed', help: "how the store's log is written (default: what suits the file system)" },
+      segments: {
+        type: 'string',
+        placeholder: 'appended|framed',
+        help: "how the store's log is written (default: what suits the file system)",
+      },
       json: { type: 'boolean', help: 'print the counts as JSON' },
     },
     positionals: [2, 2],

@@ -1,0 +1,16 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { describe, expect, it } from 'vitest';
+
+describe('the benchmark', () => {
+  it('runs tiny, reads back what it wrote, and gives the same checksum for the same seed', async () => {
+    const run = async (): Promise<{ workload: { sha256: string }; rows: unknown[] }> => {
+      const { stdout } = await promisify(execFile)(process.execPath, ['bench/engine.mjs', '--entries', '200', '--json']);
+      return JSON.parse(stdout) as { workload: { sha256: string }; rows: unknown[] };
+    };
+    const [first, second] = [await run(), await run()];
+    expect(first.rows.length).toBeGreaterThan(8);
+    expect(first.workload.sha256).toMatch(/^[0-9a-f]{64}$/);
+    expect(second.workload.sha256).toBe(first.workload.sha256);
+  });
+});
