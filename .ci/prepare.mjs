@@ -23,7 +23,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const dist = join(root, 'dist');
 const STAMP = '.sources';
-const BUILD_INPUTS = ['src', 'compactor', 'tsconfig.json', 'package-lock.json'];
+const BUILD_INPUTS = ['src', 'compactor', 'bench', 'tsconfig.json', 'package-lock.json'];
 
 /**
  * @param {string} path

@@ -31,12 +31,14 @@ export interface CompactionSummary {
 
 /** Lost races are repeated a few times only: whoever won has done the work. */
 const LOST_MAX = 5;
+const DRAIN_PASSES_MAX = 3;
 
 export async function compactUntilDone(context: PassContext, options: CompactNamespaceOptions = {}): Promise<CompactionSummary> {
   const sum = { passes: 0, framesIn: 0, entriesIn: 0, logBytesIn: 0, tableBytesOut: 0, rootBytes: 0 };
   const warnings: string[] = [];
   let root = -1;
   let lost = 0;
+  let drains = 0;
   let known: RootBase | undefined;
   for (;;) {
     options.signal?.throwIfAborted();
@@ -59,6 +61,8 @@ export async function compactUntilDone(context: PassContext, options: CompactNam
     }
     root = result.root.number;
     if (result.outcome === 'lost' && ++lost <= LOST_MAX) continue;
+    // What began a drain finishes it: until then, some readers wait.
+    if (result.outcome === 'committed' && result.draining && ++drains <= DRAIN_PASSES_MAX) continue;
     if (!result.more || sum.passes >= (options.passesMax ?? Number.POSITIVE_INFINITY) || lost > LOST_MAX) {
       return { namespace: context.layout.namespace, ...sum, root, more: result.more, warnings };
     }

@@ -137,6 +137,11 @@ class Folding {
       if (reader.offset > start) this.#cover(segment, { offset: reader.offset, sealed: reader.sealed && reader.gaps === 0 });
       await this.#options.pacer.rest();
     }
+    if (reader.tornBeforeSeal) {
+      this.#warnings.push(
+        `${segment.text}: ${reader.tornBytes} bytes before its seal are bad, from a power cut in durability 'os' or from damage`,
+      );
+    }
     if (reader.gaps > 0) this.#warnings.push(`${segment.text}: ${reader.gaps} objects are missing before later ones`);
     return true;
   }

@@ -5,6 +5,7 @@
  * A pass that fails is dropped, reported, and tried again after a pause that grows; the store is as if it had not been. Asked
  * to stop, it ends after the pass that is under way, and finishes a drain that it began, so that nobody has to wait for it.
  */
+import { isPeatError } from '../src/base/errors.ts';
 import type { System } from '../src/base/system.ts';
 import type { LockHandle } from '../src/lock/ticket-lock.ts';
 import type { RootBase } from '../src/manifest/commit-root.ts';
@@ -59,6 +60,7 @@ export class NamespaceCompactor {
         await this.#lead(held);
         this.#report('stood-down');
       } catch (error) {
+        if (isPeatError(error, 'NAMESPACE_NOT_FOUND')) return;
         if (!signal.aborted) await this.#backOff(error);
       }
     }
@@ -100,6 +102,7 @@ export class NamespaceCompactor {
       }
       return result;
     } catch (error) {
+      if (isPeatError(error, 'NAMESPACE_NOT_FOUND')) throw error;
       if (!held.signal.aborted) await this.#backOff(error);
       return undefined;
     }

@@ -3,7 +3,6 @@
  *
  * A `sleep` would cost at least a millisecond each time; an immediate costs only what others have to do.
  */
-import { setImmediate as turn } from 'node:timers/promises';
 import type { System } from '../src/base/system.ts';
 
 const WORK_MS = 5;
@@ -32,7 +31,7 @@ export class Pacer {
   /** @throws the signal's reason, if it was aborted. */
   async rest(): Promise<void> {
     this.#signal?.throwIfAborted();
-    await turn();
+    await this.#system.turn();
     this.#since = this.#system.monotonicNowMs();
   }
 }

@@ -100,7 +100,8 @@ async function runOn(
           gatherMs: options.gatherMs ?? 1000,
           pollMs: options.pollMs ?? 2000,
         });
-        running.set(namespace, compactor.run());
+        const run = compactor.run().finally(() => running.delete(namespace));
+        running.set(namespace, run);
       }
       if (context.system.monotonicNowMs() - sweptAtMs > SWEEP_MS) {
         sweptAtMs = context.system.monotonicNowMs();

@@ -8,7 +8,6 @@
  * | code | what the caller does |
  * |---|---|
  * | `STORE_NOT_FOUND`, `NAMESPACE_NOT_FOUND` | create it, or correct the name |
- * | `NAMESPACE_EXISTS` | use it |
  * | `NAMESPACE_DROPPED` | create it again; what was being written is gone with it |
  * | `ACCESS_DENIED` | mend the permissions (the message names the path) |
  * | `READ_ONLY` | open the store for writing |
@@ -27,7 +26,6 @@
 export type PeatErrorCode =
   | 'STORE_NOT_FOUND'
   | 'NAMESPACE_NOT_FOUND'
-  | 'NAMESPACE_EXISTS'
   | 'NAMESPACE_DROPPED'
   | 'ACCESS_DENIED'
   | 'READ_ONLY'

@@ -33,6 +33,15 @@ export function maxStamp(a: Stamp | undefined, b: Stamp | undefined): Stamp | un
   return compareStamps(a, b) >= 0 ? a : b;
 }
 
+/** The newest stamp time that any reader of a process has seen: what the process writes from then on must be newer (rule A5). */
+export class SeenTime {
+  time = 0;
+
+  observe(time: number): void {
+    if (time > this.time) this.time = time;
+  }
+}
+
 /** Issues the times of one writer's stamps. Rule A5: above every stamp that the writer has seen. */
 export class StampClock {
   #last = 0;

@@ -64,7 +64,9 @@ async function runCommand(command: Command, args: readonly string[]): Promise<nu
   const [least, most] = spec.positionals;
   if (parsed.positionals.length < least || parsed.positionals.length > most) {
     const count = least === most ? least : most === Number.POSITIVE_INFINITY ? `at least ${least}` : `${least} to ${most}`;
-    throw new UsageError(`peat ${spec.name} takes ${count} arguments, got ${parsed.positionals.length}\nusage: peat ${spec.name} ${spec.usage}`);
+    throw new UsageError(
+      `peat ${spec.name} takes ${count} arguments, got ${parsed.positionals.length}\nusage: peat ${spec.name} ${spec.usage}`,
+    );
   }
   const output = new Output({ json: parsed.values['json'] === true });
   const stop = new AbortController();

@@ -19,14 +19,19 @@ export class Output {
 
   /** A line of data. Buffered; waits where stdout is a slow pipe. */
   async line(text: string): Promise<void> {
-    this.#pending.push(text, '\n');
-    this.#pendingLength += text.length + 1;
+    await this.write(`${text}\n`);
+  }
+
+  /** A piece of data that is no whole line. */
+  async write(text: string): Promise<void> {
+    this.#pending.push(text);
+    this.#pendingLength += text.length;
     if (this.#pendingLength >= BUFFER_BYTES) await this.flush();
   }
 
   /** A line of data as JSON. */
   async jsonLine(value: unknown): Promise<void> {
-    await this.line(JSON.stringify(value, jsonValue));
+    await this.line(jsonText(value));
   }
 
   async flush(): Promise<void> {
@@ -74,6 +79,10 @@ function writeStderr(text: string): void {
   } catch {
     // Nobody reads the messages; that is no reason to fail.
   }
+}
+
+export function jsonText(value: unknown): string {
+  return JSON.stringify(value, jsonValue);
 }
 
 /** JSON for what MessagePack holds beyond it: bigints as numbers in text, bytes as base64. Dates write themselves. */

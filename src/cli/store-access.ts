@@ -37,7 +37,11 @@ export function durabilityOption(invocation: Invocation): 'sync' | 'os' {
 }
 
 /** Opens the store that is the first argument, and closes it when `use` is done. Without further options it is only read. */
-export async function withStore<R>(invocation: Invocation, use: (store: Store) => Promise<R>, options: OpenOptions = { readOnly: true }): Promise<R> {
+export async function withStore<R>(
+  invocation: Invocation,
+  use: (store: Store) => Promise<R>,
+  options: OpenOptions = { readOnly: true },
+): Promise<R> {
   const location = invocation.positionals[0] as string;
   const store = await openExisting(location, {
     create: false,

@@ -1,7 +1,7 @@
 /** A handle on one namespace: what users read and write through. */
 import { PeatError } from '../base/errors.ts';
 import { show, toKey } from '../base/key.ts';
-import type { StampClock } from '../base/stamp.ts';
+import type { SeenTime, StampClock } from '../base/stamp.ts';
 import type { System } from '../base/system.ts';
 import { type Entry, isGone } from '../format/entry.ts';
 import type { NamespaceLayout } from '../format/layout.ts';
@@ -31,6 +31,8 @@ export interface NamespaceContext {
   readonly create: boolean;
   /** The clock of the stamps; one for all writers of the store's handle, so that their writes keep their order. */
   readonly clock: () => StampClock | Promise<StampClock>;
+  /** What any reader of the store's handle has seen. */
+  readonly seen: SeenTime;
   /** Runs a bounded pass; for drains that must be finished, and for tails that grew long. */
   readonly compact: () => Promise<void>;
   readonly onSegmentEnd: () => void;
@@ -53,7 +55,7 @@ export class Namespace<T = unknown> {
     this.name = layout.namespace;
     this.#context = context;
     this.#reader = new NamespaceReader(
-      { medium, system, layout },
+      { medium, system, layout, seen: context.seen },
       {
         cacheBytes: options.cacheBytes,
         emptyIfMissing: context.create,
@@ -130,7 +132,7 @@ export class Namespace<T = unknown> {
         clock,
         create,
         knownRoot: () => this.#reader.view.reading,
-        seenTime: () => this.#reader.view.seenTime,
+        seenTime: () => this.#context.seen.time,
         onSegmentEnd,
       },
     );
@@ -234,7 +236,17 @@ export class Namespace<T = unknown> {
   watch(options: WatchOptions = {}): AsyncIterableIterator<WatchEvent<T>> {
     this.#checkOpen();
     const { medium, system, layout, options: opened, create } = this.#context;
-    const context = { medium, system, layout, cacheBytes: opened.cacheBytes, emptyIfMissing: create, closed: this.#abort.signal };
+    const { seen, constants } = this.#context;
+    const context = {
+      medium,
+      system,
+      layout,
+      seen,
+      constants,
+      cacheBytes: opened.cacheBytes,
+      emptyIfMissing: create,
+      closed: this.#abort.signal,
+    };
     return watchNamespace<T>(context, options);
   }
 
@@ -258,6 +270,11 @@ export class Namespace<T = unknown> {
     } finally {
       await this.#context.onClose();
     }
+  }
+
+  /** The store has dropped this namespace: the handle looks again before it writes. @internal */
+  noteDrop(): void {
+    this.#writer?.forgetRoot();
   }
 
   /** True if this handle has written. @internal */

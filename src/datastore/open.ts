@@ -29,6 +29,7 @@ export async function open(location: string | Medium, options: OpenOptions = {})
     const file = await readStoreFile(medium);
     if (file !== undefined) return await openExisting(file, { location, medium, options, system });
     if (!resolved.create) throw new PeatError('STORE_NOT_FOUND', `there is no store at ${describe(location)}`);
+    refuseAppend(medium, medium.canAppend);
     const created = await createStore(medium, { options, system });
     return await openExisting(created, { location, medium, options, system });
   } catch (error) {
@@ -77,16 +78,20 @@ async function openExisting(
     }
     return new Store({ medium, system, file }, resolved);
   }
-  if (canAppend && medium.isRemote && !resolved.readOnly) {
-    throw new PeatError(
-      'MEDIUM_UNSUITABLE',
-      `the store's segments are appended files, which can't be written safely on ${medium.description}; copy it with "peat backup" and "peat restore"`,
-    );
-  }
+  if (!resolved.readOnly) refuseAppend(medium, canAppend);
   await medium.close();
   const { fileMode, directoryMode, group } = file;
   const reopened = FileMedium.open(location, { system, readOnly: resolved.readOnly, canAppend, fileMode, directoryMode, group });
   return new Store({ medium: reopened, system, file }, resolved);
+}
+
+/** A writer that dies while it appends would block the readers of a network file system for minutes. */
+function refuseAppend(medium: Medium, canAppend: boolean): void {
+  if (!canAppend || !medium.isRemote) return;
+  throw new PeatError(
+    'MEDIUM_UNSUITABLE',
+    `segments that are appended files can't be written safely on ${medium.description}; "peat backup" and "peat restore" copy a store into the other form`,
+  );
 }
 
 /** Probes the medium and writes `peat.json`. Of many that race one wins, and all use what it wrote. */

@@ -18,7 +18,7 @@ export interface Warning {
 export interface OpenOptions {
   /**
    * When an append counts as done. `'sync'`: it survives a power cut (one fdatasync a group of appends). `'os'`: it
-   * survives the process, not the machine; about a hundred times faster on a disk. Default `'sync'`.
+   * survives the process, not the machine, and is much faster. Default `'sync'`.
    */
   readonly durability?: 'sync' | 'os';
   /** Create the store if it is not there. Default true, unless `readOnly`. */
@@ -77,6 +77,7 @@ const MIB = 1024 * 1024;
 export function resolveOptions(options: OpenOptions): ResolvedOptions {
   const { durability = 'sync', readOnly = false, frozen = false } = options;
   if (durability !== 'sync' && durability !== 'os') throw new RangeError(`durability must be "sync" or "os", got ${show(durability)}`);
+  if (readOnly && options.create === true) throw new RangeError('create: true does not go with readOnly: true');
   if (frozen && !readOnly) throw new RangeError('frozen goes with readOnly: true');
   return {
     durability,

@@ -1,7 +1,7 @@
 /** An open store: its namespaces, and what concerns all of them. */
 import type { CompactionSummary, PassContext, RunCompactorOptions } from '../../compactor/index.ts';
 import { isPeatError, PeatError } from '../base/errors.ts';
-import { StampClock } from '../base/stamp.ts';
+import { SeenTime, StampClock } from '../base/stamp.ts';
 import type { System } from '../base/system.ts';
 import { checkNamespaceName, NAMESPACES_PREFIX, namespaceLayout } from '../format/layout.ts';
 import type { StoreFile } from '../format/store-file.ts';
@@ -24,6 +24,8 @@ export interface CompactOptions {
 /** A tail is long, and worth a pass by a writer, beyond either of these. */
 const LONG_TAIL_SEGMENTS = 256;
 const LONG_TAIL_BYTES = 8 * 1024 * 1024;
+/** `medium/file-append.ts` allocates no more. */
+const ALLOCATED_AHEAD_BYTES = 1024 * 1024;
 /** What a writer's own pass takes in at most. */
 const AUTO_COMPACT_BYTES = 32 * 1024 * 1024;
 
@@ -38,6 +40,7 @@ export class Store {
   readonly #options: ResolvedOptions;
   readonly #namespaces = new Set<Namespace<never>>();
   readonly #background = new Set<Promise<void>>();
+  readonly #seen = new SeenTime();
   #clock: StampClock | Promise<StampClock> | undefined;
   /** One lock a namespace: what it has seen of a silent holder on another host counts the next time. */
   readonly #locks = new Map<string, TicketLock>();
@@ -74,6 +77,7 @@ export class Store {
       options: this.#options,
       create,
       clock: () => this.#stampClock(),
+      seen: this.#seen,
       compact: async () => {
         await this.#tryCompact(layout.namespace);
       },
@@ -92,7 +96,10 @@ export class Store {
     this.#checkOpen();
     const names: string[] = [];
     for (const name of await this.#medium.listFolders(NAMESPACES_PREFIX)) {
-      const reading = await runAsync(newestRoot(namespaceLayout(name), this.#system), this.#context(options.signal));
+      const reading = await runAsync(
+        newestRoot(namespaceLayout(name), this.#system, { isRemote: this.#medium.isRemote }),
+        this.#context(options.signal),
+      );
       if (reading?.root.state === 'live') names.push(name);
     }
     return names;
@@ -106,13 +113,18 @@ export class Store {
   }
 
   /**
-   * Drops a namespace with all that is in it. True if it was there. Processes that have it open notice within a minute; what
-   * they append until then goes with it.
+   * Drops a namespace with all that is in it. True if it was there. Other processes that have it open notice within a minute; what
+   * they append until then goes with it. Handles of this store notice at once.
    */
   async dropNamespace(name: string): Promise<boolean> {
     this.#checkWritable();
     const { dropNamespace } = await import('../manifest/commit-root.ts');
-    return (await dropNamespace({ ...this.#context(), layout: namespaceLayout(checkNamespaceName(name)) })) === 'dropped';
+    const layout = namespaceLayout(checkNamespaceName(name));
+    try {
+      return (await dropNamespace({ ...this.#context(), layout })) === 'dropped';
+    } finally {
+      for (const namespace of this.#namespaces) if (namespace.name === name) namespace.noteDrop();
+    }
   }
 
   /**
@@ -228,13 +240,15 @@ export class Store {
     for (const { size } of listing.values()) total += size;
     // Usually the folder alone tells that there is nothing to do.
     if (listing.size < LONG_TAIL_SEGMENTS && total < LONG_TAIL_BYTES) return { segments: listing.size, bytes: total };
-    const reading = await runAsync(newestRoot(layout, this.#system), this.#context());
+    const reading = await runAsync(newestRoot(layout, this.#system, { isRemote: this.#medium.isRemote }), this.#context());
     let segments = 0;
     let bytes = 0;
     for (const { text, id, size, parts } of listing.values()) {
       const absorbed = reading?.root.absorbed.get(text);
       if (reading === undefined || id.root < reading.root.horizon || absorbed?.sealed === true) continue;
-      const left = parts === undefined ? size - (absorbed?.offset ?? 0) : parts.filter((part) => part >= (absorbed?.offset ?? 0)).length;
+      // Of a segment that is being written, up to this much may be zeros allocated ahead.
+      const taken = absorbed === undefined ? 0 : absorbed.offset + ALLOCATED_AHEAD_BYTES;
+      const left = parts === undefined ? size - taken : parts.filter((part) => part >= (absorbed?.offset ?? 0)).length;
       if (left <= 0) continue;
       segments++;
       bytes += parts === undefined ? left : (size * left) / parts.length;

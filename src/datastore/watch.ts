@@ -1,14 +1,15 @@
 /** `watch`: the changes of a namespace as an async iterable. */
 import { isPeatError } from '../base/errors.ts';
 import { fromKey, type Key, show, toBound } from '../base/key.ts';
+import type { SeenTime } from '../base/stamp.ts';
 import type { System } from '../base/system.ts';
 import { decodeValue } from '../base/value.ts';
 import type { Entry } from '../format/entry.ts';
 import type { NamespaceLayout } from '../format/layout.ts';
+import type { StoreConstants } from '../format/store-file.ts';
 import type { Medium } from '../medium/medium.ts';
-import { Waker } from '../medium/waker.ts';
 import { NamespaceReader } from '../read/namespace-reader.ts';
-import { type Position, Watcher } from '../read/watcher.ts';
+import type { Position } from '../read/watcher.ts';
 
 export interface WatchOptions {
   /** Only keys that begin with this. */
@@ -33,6 +34,8 @@ export interface WatchContext {
   readonly medium: Medium;
   readonly system: System;
   readonly layout: NamespaceLayout;
+  readonly seen: SeenTime;
+  readonly constants: StoreConstants;
   readonly cacheBytes: number;
   readonly emptyIfMissing: boolean;
   /** Aborted when the namespace is closed: the watch ends. */
@@ -61,6 +64,8 @@ async function* run<T>(
   context: WatchContext,
   options: { prefix: Key; from: Position | undefined; pollMs: number; signal: AbortSignal | undefined },
 ): AsyncGenerator<WatchEvent<T>, void> {
+  // Few processes watch, and those that don't start sooner without this.
+  const [{ Waker }, { Watcher }] = await Promise.all([import('../medium/waker.ts'), import('../read/watcher.ts')]);
   const { medium, system, layout, closed } = context;
   const signal = options.signal === undefined ? closed : AbortSignal.any([closed, options.signal]);
   const reader = new NamespaceReader(context, {
@@ -70,7 +75,7 @@ async function* run<T>(
     drainWaitMs: 10_000,
     finishDrain: undefined,
   });
-  const watched = { medium, system, layout, reader };
+  const watched = { medium, system, layout, reader, segmentGraceMs: context.constants.segmentGraceMs };
   const waker = await Waker.open(
     { medium, system, prefixes: [layout.root, layout.log] },
     { withEventsMs: WITH_EVENTS_MS, pollMs: options.pollMs },

@@ -124,6 +124,16 @@ export function findNextFrame(buffer: Buffer, at: number, file: { seed: number; 
   return findFrame(buffer, at, { ...file, groupAfter: -1 });
 }
 
+/** Whether a valid seal stands anywhere behind the start of `buffer`. */
+export function hasSeal(buffer: Buffer, file: { seed: number; base: number }): boolean {
+  for (let from = 1; ; ) {
+    const frame = findFrame(buffer, from, { ...file, groupAfter: -1 });
+    if (frame === undefined) return false;
+    if (frame.kind === FRAME_SEAL) return true;
+    from = frame.end - file.base;
+  }
+}
+
 function findFrame(buffer: Buffer, from: number, file: { seed: number; base: number; groupAfter: number }): Frame | undefined {
   for (let at = from; at + FRAME_HEADER_BYTES < buffer.length; at++) {
     // The kind is one byte among twelve that are mostly zero: a cheap sieve before the checksum.

@@ -101,11 +101,11 @@ class NamespaceCopy {
     this.#frames = 0;
     this.#deltas = 0;
     const segments = await runAsync(listLog(layout), from);
-    const root = (await runAsync(newestRoot(layout, system), from))?.root;
+    const root = (await runAsync(newestRoot(layout, system, { isRemote: source.isRemote }), from))?.root;
     if (root === undefined || root.state === 'dropped') return 'dropped';
     const lowest = await this.#copyTail(root, [...segments.values()]);
     if (lowest === undefined) return 'vanished';
-    const again = (await runAsync(newestRoot(layout, system), from))?.root;
+    const again = (await runAsync(newestRoot(layout, system, { isRemote: source.isRemote }), from))?.root;
     if (again === undefined || lowest < again.horizon) return 'vanished';
     if (lowest < again.drain) return 'draining';
     for (const [file, refs] of this.#filesOf(root)) if (!(await this.#copyFile(file, refs))) return 'vanished';
@@ -218,7 +218,7 @@ class NamespaceCopy {
   /** A file that the newest root still names, and that is gone, is damage. */
   async #gone(name: string): Promise<false> {
     const { source, system } = this.#context;
-    const newest = (await runAsync(newestRoot(this.#layout, system), { medium: source, system }))?.root;
+    const newest = (await runAsync(newestRoot(this.#layout, system, { isRemote: source.isRemote }), { medium: source, system }))?.root;
     if (newest !== undefined && tablesOf(newest).some(({ file }) => this.#layout.shard + file === name)) {
       throw new PeatError('CORRUPT', `${name} is named by the newest root, but is not there; run peat repair first`, { file: name });
     }

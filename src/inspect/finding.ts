@@ -35,9 +35,6 @@ export class Findings {
   }
 }
 
-export const NOTHING_TO_DO = 'nothing';
-export const RUN_REPAIR = 'peat repair';
-
 /** One finding as a paragraph for people. */
 export function findingText(finding: Finding): string {
   const { severity, file, offset, what, meaning, action } = finding;

@@ -32,11 +32,14 @@ export interface RepairReport {
   readonly roots: readonly { readonly namespace: string; readonly root: number }[];
 }
 
-/** @throws PeatError `STORE_NOT_FOUND`, `UNSUPPORTED_VERSION`, `LOCK_TIMEOUT`, `STORAGE`, `TEMPORARY` */
+/** @throws PeatError `STORE_NOT_FOUND`, `NAMESPACE_NOT_FOUND`, `UNSUPPORTED_VERSION`, `LOCK_TIMEOUT`, `STORAGE`, `TEMPORARY` */
 export async function repairStore(stores: { medium: Medium; system: System }, options: RepairOptions = {}): Promise<RepairReport> {
   const { apply = false, onAction = () => {}, signal } = options;
   const listed = await stores.medium.list('', { signal });
   if (listed.length === 0) throw new PeatError('STORE_NOT_FOUND', `there is no store at ${stores.medium.description}`);
+  const names = namespaceNames(listed);
+  const missing = options.namespaces?.find((name) => !names.includes(name));
+  if (missing !== undefined) throw new PeatError('NAMESPACE_NOT_FOUND', `there is no namespace ${missing}`, { namespace: missing });
   const actions: RepairAction[] = [];
   const roots: RepairReport['roots'][number][] = [];
   const note = (action: RepairAction): void => {
@@ -45,7 +48,7 @@ export async function repairStore(stores: { medium: Medium; system: System }, op
   };
   const storeFile = await repairStoreFile(stores, { apply, names: listed.map(({ name }) => name) });
   if (storeFile !== undefined) note(storeFile);
-  for (const namespace of options.namespaces ?? namespaceNames(listed)) {
+  for (const namespace of options.namespaces ?? names) {
     const context = { ...stores, layout: namespaceLayout(namespace), signal };
     // The election is not disturbed where there is nothing to repair.
     const plan = await planRepair(context);

@@ -1,6 +1,9 @@
 /**
  * Reads past damage in the log: all frames that can be read beyond what a root has absorbed, in segments that are damaged. The next root
  * absorbs them, and with them the damage; what is behind it is read on as usual. Torn tails are left alone.
+ *
+ * Rule A7 lets a seal count only with every frame before it. Here the frames in the damage are given up, and counted as absorbed, so the seal
+ * behind them counts: the segment goes like any other, and its copy stays in quarantine.
  */
 
 import type { System } from '../base/system.ts';

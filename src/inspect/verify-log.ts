@@ -93,7 +93,7 @@ export class LogVerifier {
       what: range.what,
       meaning: isCovered
         ? 'nobody reads these bytes any more: the newest root has absorbed the segment beyond them, or it lies below the horizon'
-        : 'the batches in these bytes are lost; reads of the namespace fail until they are given up',
+        : 'the batches in these bytes are lost; until they are given up, reads fail, or stop before them',
       action: isCovered ? 'nothing; the compactor deletes the segment' : 'peat repair: it keeps every batch that can be read',
     });
   }
@@ -132,28 +132,28 @@ export class LogVerifier {
 
   // ---- one object a group
 
-  async #verifyParts(segment: ListedSegment, parts: readonly number[]): Promise<void> {
+  async #verifyParts(segment: ListedSegment, listed: readonly number[]): Promise<void> {
     const absorbed = this.#root.absorbed.get(segment.text);
-    const below = this.#isBelowHorizon(segment);
-    const covered = below || absorbed?.sealed === true ? Number.POSITIVE_INFINITY : (absorbed?.offset ?? 0);
-    let expected = Number.isFinite(covered) ? covered : Number.POSITIVE_INFINITY;
+    const isDone = this.#isBelowHorizon(segment) || absorbed?.sealed === true;
+    const covered = isDone ? Number.POSITIVE_INFINITY : (absorbed?.offset ?? 0);
     let batches = 0;
-    let isWhole = parts[0] === 0;
-    for (const [i, part] of parts.entries()) {
+    let isWhole = true;
+    for (const part of withGaps(listed, isDone ? (listed[0] ?? 0) : covered)) {
       const id = segmentPartName(segment.text, part);
       const name = this.#layout.log + id;
-      if (part > expected) this.#reportGap(name, expected, part);
-      if (i > 0 && part !== (parts[i - 1] as number) + 1) isWhole = false;
-      expected = Math.max(expected, part + 1);
       const bytes = await readObject(this.#context, name);
-      if (typeof bytes === 'string') continue;
+      if (typeof bytes === 'string') {
+        isWhole = false;
+        if (bytes === 'absent' && part >= covered) this.#reportGap(name);
+        continue;
+      }
       const anatomy = dissectSegment(bytes, id);
       for (const range of anatomy.damage) this.#reportDamage(name, range, part < covered);
       this.#reportDisorder(name, anatomy);
       if (part >= covered) this.#countTail(anatomy, -1);
       isWhole &&= anatomy.damage.length === 0;
       batches += anatomy.frames.filter(({ kind }) => kind === 'batch').length;
-      this.#checkSealCount(name, anatomy, isWhole ? batches : undefined);
+      this.#checkSealCount(name, anatomy, isWhole && listed[0] === 0 ? batches : undefined);
     }
   }
 
@@ -167,14 +167,32 @@ export class LogVerifier {
     );
   }
 
-  #reportGap(file: string, from: number, to: number): void {
+  #reportGap(file: string): void {
     this.#context.findings.add({
       severity: 'damage',
       code: 'object-missing',
       file,
-      what: to - from === 1 ? `object ${from} before it is missing` : `objects ${from} to ${to - 1} before it are missing`,
-      meaning: 'the batches in them are lost; reading and compacting pass over them',
-      action: 'restore the files from a backup before the next compaction',
+      what: 'this object of a segment is missing before later ones',
+      meaning: 'the batches in it are lost; reading and compacting pass over it',
+      action: 'restore the file from a backup before the next compaction',
     });
   }
+}
+
+/** Of a longer gap only the first objects are looked for. */
+const GAP_MAX = 1000;
+
+/**
+ * The objects of a segment from `from` on, and those below it that are listed. One that was not listed, although later ones were, may have come
+ * while the listing was made, so it is looked for.
+ */
+function withGaps(listed: readonly number[], from: number): number[] {
+  const parts: number[] = [];
+  let next = from;
+  for (const part of listed) {
+    for (let missing = Math.max(next, 0); missing < part && missing < next + GAP_MAX; missing++) parts.push(missing);
+    parts.push(part);
+    next = Math.max(next, part + 1);
+  }
+  return parts;
 }

@@ -32,17 +32,20 @@ export interface VerifyReport {
   readonly namespaces: readonly NamespaceCensus[];
 }
 
-/** @throws PeatError `STORE_NOT_FOUND` if nothing is there, `UNSUPPORTED_VERSION`, `STORAGE` if the store can't be listed. */
+/** @throws PeatError `STORE_NOT_FOUND` if nothing is there, `NAMESPACE_NOT_FOUND`, `UNSUPPORTED_VERSION`, `STORAGE` if the store can't be listed. */
 export async function verifyStore(stores: { medium: Medium; system: System }, options: VerifyOptions = {}): Promise<VerifyReport> {
   const findings = new Findings(options.onFinding ?? (() => {}));
   const meter = new Meter(options.onProgress ?? (() => {}));
   const base = { ...stores, findings, meter, signal: options.signal };
   const listed = await stores.medium.list('', { signal: options.signal });
   if (listed.length === 0) throw new PeatError('STORE_NOT_FOUND', `there is no store at ${stores.medium.description}`);
+  const names = namespaceNames(listed);
+  const missing = options.namespaces?.find((name) => !names.includes(name));
+  if (missing !== undefined) throw new PeatError('NAMESPACE_NOT_FOUND', `there is no namespace ${missing}`, { namespace: missing });
   const file = await verifyStoreFile(base);
   const context: VerifyContext = { ...base, constants: file?.constants ?? DEFAULT_CONSTANTS };
   const namespaces: NamespaceCensus[] = [];
-  for (const name of options.namespaces ?? namespaceNames(listed)) namespaces.push(await verifyNamespace(context, namespaceLayout(name)));
+  for (const name of options.namespaces ?? names) namespaces.push(await verifyNamespace(context, namespaceLayout(name)));
   if (options.namespaces === undefined) await verifyOthers(context, listed);
   return { clean: findings.counts.damage === 0, counts: findings.counts, files: meter.files, bytes: meter.bytes, namespaces };
 }

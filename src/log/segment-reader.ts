@@ -21,6 +21,7 @@ import {
   findNextFrame,
   frameAt,
   frameSeed,
+  hasSeal,
   isSegmentHeader,
   SEGMENT_HEADER_BYTES,
 } from '../format/frame.ts';
@@ -58,6 +59,11 @@ export class SegmentReader {
   sealed = false;
   /** Bytes behind `offset` that are no frame: a tear, or a write under way. 0 if there are none. */
   tornBytes = 0;
+  /**
+   * A valid seal stands behind the torn bytes, and nothing before it was ever synced: a power cut in durability `os`, or damage. Nobody
+   * can tell which; `verify` reports it.
+   */
+  tornBeforeSeal = false;
   readonly #name: string;
   readonly #seed: number;
   readonly #onDamage: ((error: PeatError, lostBytes: number) => void) | undefined;
@@ -115,7 +121,7 @@ export class SegmentReader {
       if (base === 0 && !(yield* this.#readHeader(chunk, frames))) return frames;
       const stop = this.#parse(chunk, base, frames);
       taken += this.offset - base;
-      if (stop.state === 'end') {
+      if (stop.state === 'end' && isZeroFrom(chunk, stop.at)) {
         // The file ends with the chunk, or blocks allocated ahead begin in it; else more may follow.
         if (chunk.length < want || stop.at < chunk.length) return frames;
         want = CHUNK_BYTES;
@@ -200,6 +206,7 @@ export class SegmentReader {
       later = findLaterGroup(rest, 0, file);
       if (later === undefined) {
         this.#searched = { offset: this.offset, bytes: this.tornBytes };
+        this.tornBeforeSeal = hasSeal(rest, file);
         return false;
       }
       if (isConfirmed) return this.#passOver(findNextFrame(rest, 1, file) ?? later, frames);
@@ -221,16 +228,21 @@ export class SegmentReader {
   *#readParts(parts: readonly number[], bytesMax: number): Steps<ReadFrame[] | undefined> {
     const frames: ReadFrame[] = [];
     let taken = 0;
-    for (const part of parts) {
-      if (part < this.offset) continue;
-      if (this.sealed || taken >= bytesMax) break;
+    const listed = new Set(parts);
+    const end = (parts.at(-1) ?? -1) + 1;
+    for (let part = this.offset; part < end && !this.sealed && taken < bytesMax; part++) {
+      // One that the listing lacks may have been put while it ran, before a later one that it shows.
       const name = segmentPartName(this.#name, part);
       const bytes = yield* getSteps(name);
-      if (bytes === undefined) return undefined;
-      this.gaps += part - this.offset;
-      this.#parsePart(name, bytes, { part, frames });
+      if (bytes === undefined && listed.has(part)) return undefined;
+      if (bytes === undefined) {
+        this.gaps++;
+      } else {
+        this.#parsePart(name, bytes, { part, frames });
+        taken += bytes.length;
+      }
+      // Not before: a damaged object is met again by the next read.
       this.offset = part + 1;
-      taken += bytes.length;
     }
     return frames;
   }
@@ -254,6 +266,17 @@ export class SegmentReader {
     }
     this.#framesRead += frames.length - before;
   }
+}
+
+const ZEROS: Buffer = Buffer.alloc(PEEK_BYTES);
+
+/** Whether only zeros follow: blocks allocated ahead, and not a frame that was lost before others. */
+function isZeroFrom(bytes: Buffer, from: number): boolean {
+  for (let at = from; at < bytes.length; at += ZEROS.length) {
+    const end = Math.min(at + ZEROS.length, bytes.length);
+    if (bytes.compare(ZEROS, 0, end - at, at, end) !== 0) return false;
+  }
+  return true;
 }
 
 /** Length without the zeros at the end (blocks allocated ahead). */

@@ -4,7 +4,7 @@
  * List, take the highest number, get it, list again; start over if it was gone or a higher one has appeared. Never probe upwards from
  * a known number: a stalled compactor may put a root again under the number of one that was deleted.
  *
- * The second listing may be left out where the first is under 60 s old by every clock at hand: no root as young as that
+ * The second listing may be left out on a local medium where the first is under 60 s old by both clocks: no root as young as that
  * is ever deleted ("Shortcuts"). So a fast read is one listing and one get, and none at all where a known root is
  * still the highest.
  */
@@ -52,12 +52,18 @@ export function* highestRootNumber(layout: NamespaceLayout): Steps<number | unde
   return highest;
 }
 
+export interface NewestRootOptions {
+  /** A reading whose root need not be fetched and decoded again if it is still the newest. */
+  readonly known?: RootReading | undefined;
+  /** A remote medium goes on while this machine is paused and none of its clocks shows it: the second listing is made. */
+  readonly isRemote?: boolean;
+}
+
 /**
  * The newest root, or undefined if the namespace has none.
- *
- * @param known a reading whose root need not be fetched and decoded again if it is still the newest
  */
-export function* newestRoot(layout: NamespaceLayout, system: System, known?: RootReading): Steps<RootReading | undefined> {
+export function* newestRoot(layout: NamespaceLayout, system: System, options: NewestRootOptions = {}): Steps<RootReading | undefined> {
+  const { known, isRemote = false } = options;
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     const readAt = now(system);
     const number = yield* highestRootNumber(layout);
@@ -65,7 +71,7 @@ export function* newestRoot(layout: NamespaceLayout, system: System, known?: Roo
     if (known !== undefined && known.root.number === number) return { root: known.root, readAt };
     const root = yield* readRoot(layout, number);
     if (root === undefined) continue;
-    if (elapsedMs(system, readAt) < ROOT_TRUST_MS) return { root, readAt };
+    if (!isRemote && elapsedMs(system, readAt) < ROOT_TRUST_MS) return { root, readAt };
     if ((yield* highestRootNumber(layout)) === number) return { root, readAt };
   }
   throw new PeatError('TEMPORARY', `the newest root of ${layout.namespace} changed ${ATTEMPTS_MAX} times while it was being read`, {

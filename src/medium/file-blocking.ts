@@ -46,6 +46,10 @@ export class FileBlocking implements BlockingMedium {
     return this.#operations.caller.runBlocking(this.#operations.list(prefix, options));
   }
 
+  syncNames(prefix: string): void {
+    this.#operations.caller.runBlocking(this.#operations.syncNames(prefix));
+  }
+
   openAppend(name: string): AppendFile {
     return this.#operations.caller.runBlocking(this.#operations.openAppend(name));
   }

@@ -101,6 +101,7 @@ export interface BlockingMedium {
   get(name: string, range?: ByteRange): Buffer | undefined;
   list(prefix: string, options?: ListOptions): ListedObject[];
   openAppend(name: string): AppendFile;
+  syncNames(prefix: string): void;
   /**
    * A value that differs from an earlier one if an object directly under `prefix` was created or deleted since
    * (one deeper, as an object of a segment, need not show): taken before a listing, it tells later whether that still holds.

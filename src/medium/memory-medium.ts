@@ -135,6 +135,8 @@ class MemoryStorage implements BlockingMedium {
     this.#noteChange(name);
   }
 
+  syncNames(): void {}
+
   openAppend(name: string): AppendFile {
     if (!this.#canAppend) throw new PeatError('MEDIUM_UNSUITABLE', 'this memory has no append-only files', { file: name });
     if (this.#objects.has(name)) {

@@ -26,6 +26,9 @@ export class Waker {
   #watcher: FSWatcher | undefined;
   #wake: (() => void) | undefined;
   #isPending = false;
+  /** Folders to watch that are not there yet, or too large. */
+  #unwatched: string[] = [];
+  #isClosed = false;
 
   private constructor(system: System, options: WakerOptions) {
     this.#system = system;
@@ -37,18 +40,32 @@ export class Waker {
     const waker = new Waker(context.system, options);
     const directory = context.medium.localDirectory;
     if (directory === undefined) return waker;
-    const folders = context.prefixes.map((prefix) => join(directory, prefix)).filter(isSmall);
-    if (folders.length === 0) return waker;
-    const { watch } = await import('chokidar');
-    waker.#watcher = watch(folders, { ignoreInitial: true, depth: 0, persistent: true });
-    waker.#watcher.on('all', () => waker.wake());
-    waker.#watcher.on('error', () => void waker.#stopWatching());
+    waker.#unwatched = context.prefixes.map((prefix) => join(directory, prefix));
+    await waker.#watchMore();
     return waker;
   }
 
-  /** True if events come. */
+  /** True if events of all folders come. */
   get hasEvents(): boolean {
-    return this.#watcher !== undefined;
+    return this.#watcher !== undefined && this.#unwatched.length === 0;
+  }
+
+  /** Watches folders that have come to be since, or have become small enough. */
+  async #watchMore(): Promise<void> {
+    const folders = this.#unwatched.filter(isSmall);
+    if (folders.length === 0 || this.#isClosed) return;
+    this.#unwatched = this.#unwatched.filter((folder) => !folders.includes(folder));
+    if (this.#watcher !== undefined) {
+      this.#watcher.add(folders);
+      return;
+    }
+    const { watch } = await import('chokidar');
+    const watcher = watch(folders, { ignoreInitial: true, depth: 0, persistent: true });
+    watcher.on('all', () => this.wake());
+    watcher.on('error', () => void this.#stopWatching());
+    this.#watcher = watcher;
+    // What changed before the watch began made no event.
+    watcher.on('ready', () => this.wake());
   }
 
   /** Ends the current wait, or the next one. */
@@ -59,6 +76,7 @@ export class Waker {
 
   /** Resolves when something may have changed, or after `ms` (default: as the options say). Never rejects because of time. */
   async wait(options: { ms?: number; signal?: AbortSignal | undefined } = {}): Promise<void> {
+    if (this.#unwatched.length > 0) await this.#watchMore();
     const ms = options.ms ?? (this.hasEvents ? this.#options.withEventsMs : this.#options.pollMs);
     const controller = new AbortController();
     const signal = options.signal === undefined ? controller.signal : AbortSignal.any([controller.signal, options.signal]);
@@ -82,6 +100,7 @@ export class Waker {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     await this.#stopWatching();
     this.wake();
   }

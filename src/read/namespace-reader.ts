@@ -7,6 +7,7 @@
 import { isPeatError, PeatError } from '../base/errors.ts';
 import { FairTurn } from '../base/fair-turn.ts';
 import type { Key } from '../base/key.ts';
+import type { SeenTime } from '../base/stamp.ts';
 import type { System } from '../base/system.ts';
 import type { Entry } from '../format/entry.ts';
 import type { NamespaceLayout } from '../format/layout.ts';
@@ -77,15 +78,15 @@ export class NamespaceReader {
   #refreshing: Promise<State> | undefined;
   #frozenState: State | undefined;
 
-  constructor(context: { medium: Medium; system: System; layout: NamespaceLayout }, options: NamespaceReaderOptions) {
-    const { medium, system, layout } = context;
+  constructor(context: { medium: Medium; system: System; layout: NamespaceLayout; seen: SeenTime }, options: NamespaceReaderOptions) {
+    const { medium, system, layout, seen } = context;
     this.#medium = medium;
     this.#system = system;
     this.#layout = layout;
     this.#options = options;
     this.#fair = new FairTurn(system);
     this.tables = new TableStore(medium, layout, { cacheBytes: options.cacheBytes });
-    this.view = new View({ medium, system, layout, tables: this.tables });
+    this.view = new View({ medium, system, layout, tables: this.tables, seen });
   }
 
   /** A state that has every write acknowledged before the call. A promise only where something must be waited for. */
@@ -149,8 +150,9 @@ export class NamespaceReader {
   async #awaitDrain(signal: AbortSignal | undefined): Promise<State> {
     const startedAtMs = this.#system.monotonicNowMs();
     for (;;) {
-      if (this.#options.finishDrain !== undefined) await this.#options.finishDrain();
-      else await this.#system.sleep(DRAIN_POLL_MS, { signal });
+      await this.#options.finishDrain?.();
+      // Another process may hold the election, and be at it.
+      await this.#system.sleep(DRAIN_POLL_MS, { signal });
       const done = await runAsync(this.view.refresh(), { medium: this.#medium, system: this.#system, signal });
       if (done === 'fresh') return this.view.state;
       const waitedMs = Math.round(this.#system.monotonicNowMs() - startedAtMs);

@@ -10,7 +10,7 @@
  */
 import { assert, PeatError } from '../base/errors.ts';
 import type { Key } from '../base/key.ts';
-import { compareStamps } from '../base/stamp.ts';
+import { compareStamps, type SeenTime } from '../base/stamp.ts';
 import type { System } from '../base/system.ts';
 import type { Entry } from '../format/entry.ts';
 import type { NamespaceLayout } from '../format/layout.ts';
@@ -39,6 +39,7 @@ export class View {
   readonly #system: System;
   readonly #layout: NamespaceLayout;
   readonly #tables: TableStore;
+  readonly #seen: SeenTime;
   #reading: RootReading | undefined;
   #state: State | undefined;
   #tail = new Map<Key, Entry>();
@@ -49,12 +50,10 @@ export class View {
   #rootMark: Watermark | undefined;
   readonly #segments = new Map<string, LiveSegment>();
 
-  /** Newest stamp time that was read: what this process writes from now on must be newer (rule A5). */
-  seenTime = 0;
-
   readonly counters = { refreshes: 0, logListings: 0, rootListings: 0, framesRead: 0, startedOver: 0 };
 
-  constructor(context: { medium: Medium; system: System; layout: NamespaceLayout; tables: TableStore }) {
+  constructor(context: { medium: Medium; system: System; layout: NamespaceLayout; tables: TableStore; seen: SeenTime }) {
+    this.#seen = context.seen;
     this.#medium = context.medium;
     this.#system = context.system;
     this.#layout = context.layout;
@@ -80,15 +79,17 @@ export class View {
 
   /** Segments with frames that the root has not absorbed, and how much of their log lies before what was read. */
   get tailFacts(): { segments: number; frames: number; bytes: number; keys: number; tornBytes: number } {
+    let segments = 0;
     let frames = 0;
     let bytes = 0;
     let tornBytes = 0;
     for (const segment of this.#segments.values()) {
+      if (segment.frames.length > 0) segments++;
       frames += segment.frames.length;
       for (const frame of segment.frames) bytes += frame.bytes;
       tornBytes += segment.reader.tornBytes;
     }
-    return { segments: this.#segments.size, frames, bytes, keys: this.#tail.size, tornBytes };
+    return { segments, frames, bytes, keys: this.#tail.size, tornBytes };
   }
 
   /** How far each segment was read: what `waitFor` and `watch` go by. */
@@ -124,8 +125,8 @@ export class View {
         this.invalidate();
         continue;
       }
-      if (elapsedMs(this.#system, startedAt) >= ROOT_TRUST_MS || this.#usesDraining(root, false)) {
-        const again = yield* newestRoot(this.#layout, this.#system, this.#reading);
+      if (this.#medium.isRemote || elapsedMs(this.#system, startedAt) >= ROOT_TRUST_MS || this.#usesDraining(root, false)) {
+        const again = yield* newestRoot(this.#layout, this.#system, { known: this.#reading, isRemote: this.#medium.isRemote });
         if (again === undefined || again.root.number !== root.number) {
           this.invalidate();
           continue;
@@ -156,7 +157,7 @@ export class View {
       return;
     }
     this.counters.rootListings++;
-    const reading = yield* newestRoot(this.#layout, this.#system, this.#reading);
+    const reading = yield* newestRoot(this.#layout, this.#system, { known: this.#reading, isRemote: this.#medium.isRemote });
     if (reading === undefined) throw this.#missing('NAMESPACE_NOT_FOUND', 'does not exist');
     if (reading.root.state === 'dropped') throw this.#missing('NAMESPACE_DROPPED', 'was dropped');
     const before = this.#reading?.root;
@@ -192,7 +193,7 @@ export class View {
     this.#tail = new Map();
     this.#tailIsShared = false;
     for (const { frames } of this.#segments.values()) for (const frame of frames) this.#addToTail(frame);
-    this.seenTime = Math.max(this.seenTime, root.maxStamp?.time ?? 0);
+    this.#seen.observe(root.maxStamp?.time ?? 0);
     const shards = resolveShards(root, this.#tables);
     this.#tables.retain(new Set<TableHandle>(shards.flatMap(({ tables }) => tables)));
     this.#state = { root, shards, tail: this.#tail };
@@ -241,7 +242,7 @@ export class View {
   }
 
   #addToTail(frame: ReadFrame): void {
-    if (frame.stamp.time > this.seenTime) this.seenTime = frame.stamp.time;
+    this.#seen.observe(frame.stamp.time);
     for (const entry of frame.entries) {
       const known = this.#tail.get(entry.key);
       if (known === undefined || compareStamps(entry.stamp, known.stamp) > 0) this.#tail.set(entry.key, entry);

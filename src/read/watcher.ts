@@ -24,9 +24,6 @@ import type { Medium } from '../medium/medium.ts';
 import { listSteps, runAsync, type Steps } from '../medium/steps.ts';
 import type { NamespaceReader } from './namespace-reader.ts';
 
-/** No segment is deleted before a root that absorbed it is this old. */
-const SEGMENT_GRACE_MS = 60_000;
-
 export interface Position {
   readonly root: number;
   /** How far each segment of the log was read. */
@@ -45,7 +42,18 @@ interface Look {
   readonly offsets: Record<string, number>;
 }
 
+export interface WatcherContext {
+  readonly medium: Medium;
+  readonly system: System;
+  readonly layout: NamespaceLayout;
+  /** Serves the state of keys that changed. */
+  readonly reader: NamespaceReader;
+  /** No segment is deleted before a root that absorbed it is this old. */
+  readonly segmentGraceMs: number;
+}
+
 export class Watcher {
+  readonly #segmentGraceMs: number;
   readonly #medium: Medium;
   readonly #system: System;
   readonly #layout: NamespaceLayout;
@@ -54,8 +62,8 @@ export class Watcher {
   #reading: RootReading | undefined;
   #position: Position;
 
-  /** @param reader serves the state of keys that changed */
-  constructor(context: { medium: Medium; system: System; layout: NamespaceLayout; reader: NamespaceReader }, position: Position) {
+  constructor(context: WatcherContext, position: Position) {
+    this.#segmentGraceMs = context.segmentGraceMs;
     this.#medium = context.medium;
     this.#system = context.system;
     this.#layout = context.layout;
@@ -64,7 +72,7 @@ export class Watcher {
   }
 
   /** The position of a namespace as it is now: what comes after it are the changes from now on. */
-  static async now(context: { medium: Medium; system: System; layout: NamespaceLayout; reader: NamespaceReader }): Promise<Position> {
+  static async now(context: WatcherContext): Promise<Position> {
     const watcher = new Watcher(context, { root: -1, offsets: {} });
     const look = await runAsync(watcher.#look(), context);
     return { root: look.reading?.root.number ?? -1, offsets: look.offsets };
@@ -79,11 +87,13 @@ export class Watcher {
     const context = { medium: this.#medium, system: this.#system, signal };
     const look = await runAsync(this.#look(), context);
     const root = look.reading?.root;
-    const since = this.#position.root;
+    // A namespace that was not there yet is as empty as its root 0.
+    const since = Math.max(0, this.#position.root);
     const position: Position = { root: root?.number ?? -1, offsets: look.offsets };
-    if (root !== undefined && since >= 0 && root.number > since && (await runAsync(this.#mayHaveMissed(since), context))) {
+    if (root !== undefined && root.number > since) {
+      // A drop, too, is a horizon above all that was.
       if (root.horizon > since) throw this.#resyncRequired(since);
-      await this.#addTableEntries(root, { since, entries: look.entries, signal });
+      if (await runAsync(this.#mayHaveMissed(since), context)) await this.#addTableEntries(root, { since, entries: look.entries, signal });
     }
     const entries = await this.#withStates(look.entries, signal);
     this.#position = position;
@@ -104,9 +114,10 @@ export class Watcher {
   *#look(): Steps<Look> {
     for (;;) {
       const listing = yield* listLog(this.#layout);
-      const reading = yield* newestRoot(this.#layout, this.#system, this.#reading);
-      if (reading === undefined || reading.root.state === 'dropped') return { reading: undefined, entries: [], offsets: {} };
+      const reading = yield* newestRoot(this.#layout, this.#system, { known: this.#reading, isRemote: this.#medium.isRemote });
+      if (reading === undefined) return { reading: undefined, entries: [], offsets: {} };
       this.#reading = reading;
+      if (reading.root.state === 'dropped') return { reading, entries: [], offsets: {} };
       for (const text of this.#segments.keys()) if (!listing.has(text)) this.#segments.delete(text);
       const entries: Entry[] = [];
       const offsets: Record<string, number> = {};
@@ -147,7 +158,7 @@ export class Watcher {
   /** Whether a segment with changes after root `since` may have been deleted: the root after it is a minute old, or gone. */
   *#mayHaveMissed(since: number): Steps<boolean> {
     const ages = rootAges(datedRoots(this.#layout, yield* listSteps(this.#layout.root, { stats: true })));
-    return ageOf(ages, since + 1) >= SEGMENT_GRACE_MS;
+    return ageOf(ages, since + 1) >= this.#segmentGraceMs;
   }
 
   /** Everything in tables made after root `since`: it has at least what was absorbed since. */

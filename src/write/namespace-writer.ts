@@ -43,7 +43,7 @@ export interface NamespaceWriterOptions {
   readonly create: boolean;
   /** A root just read by the reader of the same handle, to spare a reading; undefined if it has none. */
   readonly knownRoot: () => RootReading | undefined;
-  /** Newest stamp time that the reader of the same handle has seen: what is written next must be newer (rule A5). */
+  /** Newest stamp time that any reader of the store's handle has seen: what is written next must be newer (rule A5). */
   readonly seenTime: () => number;
   /** Called when a segment was left, and at the end. */
   readonly onSegmentEnd?: () => void;
@@ -77,6 +77,7 @@ export class NamespaceWriter {
   #segment: SegmentWriter | undefined;
   #segmentReadAt: Moment | undefined;
   #namespaceIsDurable = false;
+  #isRootDoubtful = false;
   #sequence = 0;
   #queue: Pending[] = [];
   #queuedBytes = 0;
@@ -174,6 +175,11 @@ export class NamespaceWriter {
     return outcome.token;
   }
 
+  /** The namespace was dropped, or may have been: the root is read again before the next append. */
+  forgetRoot(): void {
+    this.#isRootDoubtful = true;
+  }
+
   /** Waits for everything that was called, seals, and takes nothing more. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -234,7 +240,7 @@ export class NamespaceWriter {
         const segment = this.#currentSegment();
         group.segment = segment;
         const ends = await this.#append(segment, group, (batches, durable) => segment.append(batches, durable));
-        const fates = this.#isFast(segment) ? undefined : await runAsync(this.#postCheck(segment, ends), context);
+        const fates = this.#isFast(segment) ? undefined : await runAsync(this.#postCheck(segment, ends), context).catch(this.#unchecked);
         const done = this.#settle(group, { segment, ends, fates });
         if (this.#segment !== segment) await this.#leave(segment);
         if (done) return;
@@ -246,19 +252,19 @@ export class NamespaceWriter {
   }
 
   #commitBlocking(group: Group): void {
-    const context = { medium: this.#medium, system: this.#system };
     try {
       for (let attempt = 0; attempt <= RETRIES_MAX; attempt++) {
         const clock = this.#clock ?? this.#options.clock();
         assert(!(clock instanceof Promise), "the clock of a blocking medium is this machine's");
         this.#clock = clock;
-        if (!this.#rootIsFresh()) runBlocking(this.#readRoot(), context);
+        if (!this.#rootIsFresh()) this.#readRootBlocking();
+        if (!this.#namespaceIsDurable) this.#anchorNamespaceBlocking();
         // A folder of objects takes one at a time: while one is being put, another segment is needed.
         if (!this.#medium.canAppend && this.#underWay?.segment === this.#segment) this.#segment = undefined;
         if (this.#segmentIsOld()) this.#dropSegment();
         const segment = this.#currentSegment();
         const ends = this.#append(segment, group, (batches, durable) => segment.appendBlocking(batches, durable));
-        const fates = this.#isFast(segment) ? undefined : runBlocking(this.#postCheck(segment, ends), context);
+        const fates = this.#isFast(segment) ? undefined : this.#postCheckBlocking(segment, ends);
         if (fates?.includes('dead') && this.#underWay?.isWritten === true) {
           // What is under way was called before, is cut off too, and must not be overtaken.
           throw new PeatError('TEMPORARY', 'the segment was cut off while an append was under way; try again');
@@ -343,7 +349,7 @@ export class NamespaceWriter {
   #rootIsFresh(): boolean {
     const known = this.#options.knownRoot();
     if (known !== undefined && known.readAt.monotonicMs > (this.#reading?.readAt.monotonicMs ?? -1)) this.#adopt(known);
-    return this.#reading !== undefined && elapsedMs(this.#system, this.#reading.readAt) < ROOT_REFRESH_MS;
+    return !this.#isRootDoubtful && this.#reading !== undefined && elapsedMs(this.#system, this.#reading.readAt) < ROOT_REFRESH_MS;
   }
 
   /** The first write through a handle may create the namespace; a drop that comes later is an error. */
@@ -365,19 +371,41 @@ export class NamespaceWriter {
    * nobody would look for what is acknowledged here. Later roots need no such care: whoever puts one has synced the first (rule A15).
    */
   async #anchorNamespace(): Promise<void> {
+    if (this.#needsAnchor()) await this.#medium.syncNames(this.#layout.root);
+    this.#namespaceIsDurable = true;
+  }
+
+  #anchorNamespaceBlocking(): void {
+    if (this.#needsAnchor()) requireBlocking(this.#medium).syncNames(this.#layout.root);
+    this.#namespaceIsDurable = true;
+  }
+
+  #needsAnchor(): boolean {
     const root = this.#reading?.root;
     assert(root !== undefined, 'a root was read');
-    if (this.#options.durability === 'sync' && root.number === root.horizon) await this.#medium.syncNames(this.#layout.root);
-    this.#namespaceIsDurable = true;
+    return this.#options.durability === 'sync' && root.number === root.horizon;
+  }
+
+  #readRootBlocking(): void {
+    try {
+      runBlocking(this.#readRoot(), { medium: this.#medium, system: this.#system });
+    } catch (error) {
+      if (!isPeatError(error, 'NAMESPACE_NOT_FOUND') || !this.#options.create) throw error;
+      const { namespace } = this.#layout;
+      throw new PeatError(error.code, `there is no namespace ${namespace}, and a blocking write creates none; call createNamespace first`, {
+        namespace,
+      });
+    }
   }
 
   *#readRoot(): Steps<void> {
     this.counters.rootReads++;
-    const reading = yield* newestRoot(this.#layout, this.#system, this.#reading);
+    const reading = yield* newestRoot(this.#layout, this.#system, { known: this.#reading, isRemote: this.#medium.isRemote });
     if (reading === undefined) {
       throw new PeatError('NAMESPACE_NOT_FOUND', `there is no namespace ${this.#layout.namespace}`, { namespace: this.#layout.namespace });
     }
     this.#adopt(reading);
+    this.#isRootDoubtful = false;
   }
 
   #adopt(reading: RootReading): void {
@@ -396,8 +424,24 @@ export class NamespaceWriter {
     const reading = this.#reading;
     assert(reading !== undefined, 'a root was read before the append');
     const { horizon, drain } = reading.root;
+    // A machine that is paused may miss the time on all of its clocks. On a remote medium others go on meanwhile: there it is checked.
+    if (this.#medium.isRemote) return false;
     return segment.id.root >= Math.max(horizon, drain) && elapsedMs(this.#system, reading.readAt) < ROOT_TRUST_MS;
   }
+
+  #postCheckBlocking(segment: SegmentWriter, ends: readonly number[]): Fate[] {
+    try {
+      return runBlocking(this.#postCheck(segment, ends), { medium: this.#medium, system: this.#system });
+    } catch (error) {
+      return this.#unchecked(error);
+    }
+  }
+
+  /** The frame is written, but what became of it could not be told. */
+  readonly #unchecked = (error: unknown): never => {
+    if (isPeatError(error, 'NAMESPACE_DROPPED') || isPeatError(error, 'OUTCOME_UNKNOWN')) throw error;
+    throw this.#unknown('the root that would tell could not be read', error);
+  };
 
   *#postCheck(segment: SegmentWriter, ends: readonly number[]): Steps<Fate[]> {
     this.counters.postChecks++;
@@ -448,10 +492,11 @@ export class NamespaceWriter {
     this.#options.onSegmentEnd?.();
   }
 
-  /** For blocking calls: no seal, since something may be under way in the segment. */
+  /** For blocking calls. A segment in which something is under way is left by who put it on its way. */
   #dropSegment(): void {
-    if (this.#underWay?.segment !== this.#segment) this.#segment?.abandon();
+    const segment = this.#segment;
     this.#segment = undefined;
+    if (segment !== undefined && this.#underWay?.segment !== segment) void this.#leave(segment);
   }
 
   #currentSegment(): SegmentWriter {

@@ -188,7 +188,9 @@ describe.each(CASES)('$code ($effect; append: $canAppend, blocking: $blocking)',
 
 describe('a file system', () => {
   /** A store on files whose calls fail when `fault` says so. */
-  async function openFiles(fault: (operation: string, path: string) => ErrorCode | undefined): Promise<{ store: Store; directory: string }> {
+  async function openFiles(
+    fault: (operation: string, path: string) => ErrorCode | undefined,
+  ): Promise<{ store: Store; directory: string }> {
     const directory = temporaryDirectory();
     await (await open(directory)).close();
     const beforeCall = (operation: string, path: string): void => {
@@ -201,24 +203,29 @@ describe('a file system', () => {
   it.each([
     { operation: 'write', code: 'ENOSPC' },
     { operation: 'fdatasync', code: 'EIO' },
-  ] as const)('that fails a $operation with $code leaves the outcome unknown, and the next write goes to a new segment', async ({ operation, code }) => {
-    let isBroken = false;
-    const { store, directory } = await openFiles((op, path) => (isBroken && op === operation && path.includes('/log/') ? code : undefined));
-    const entries = store.namespace<number>('crash');
-    const segmentOf = (token: string): string => token.slice(0, token.indexOf('@'));
-    const before = await entries.put('before', 1);
-    isBroken = true;
-    const failure = await entries.put('broken', 2).catch((error: unknown) => error);
-    expect(failure).toMatchObject({ code: 'OUTCOME_UNKNOWN', cause: { code: 'STORAGE', cause: { code } } });
-    isBroken = false;
-    const after = await entries.put('after', 3);
-    expect(segmentOf(after)).not.toBe(segmentOf(before));
-    await store.close();
-    const fresh = await open(directory);
-    const read = await fresh.namespace('crash').getMany(['before', 'after']);
-    expect(read).toEqual([1, 3]);
-    await fresh.close();
-  });
+  ] as const)(
+    'that fails a $operation with $code leaves the outcome unknown, and the next write goes to a new segment',
+    async ({ operation, code }) => {
+      let isBroken = false;
+      const { store, directory } = await openFiles((op, path) =>
+        isBroken && op === operation && path.includes('/log/') ? code : undefined,
+      );
+      const entries = store.namespace<number>('crash');
+      const segmentOf = (token: string): string => token.slice(0, token.indexOf('@'));
+      const before = await entries.put('before', 1);
+      isBroken = true;
+      const failure = await entries.put('broken', 2).catch((error: unknown) => error);
+      expect(failure).toMatchObject({ code: 'OUTCOME_UNKNOWN', cause: { code: 'STORAGE', cause: { code } } });
+      isBroken = false;
+      const after = await entries.put('after', 3);
+      expect(segmentOf(after)).not.toBe(segmentOf(before));
+      await store.close();
+      const fresh = await open(directory);
+      const read = await fresh.namespace('crash').getMany(['before', 'after']);
+      expect(read).toEqual([1, 3]);
+      await fresh.close();
+    },
+  );
 
   it('that runs out of descriptors for a while only makes calls slower', async () => {
     let refusals = 0;

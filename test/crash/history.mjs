@@ -81,13 +81,15 @@ export async function summarize(entries) {
       summary.lanes[name] = /** @type {{ writer: string, n: number }} */ (value);
       continue;
     }
-    const writer = (summary.writers[name] ??= { batches: {}, temporary: [] });
+    const writer = summary.writers[name] ?? { batches: {}, temporary: [] };
+    summary.writers[name] = writer;
     if (kind === 'last') writer.last = /** @type {number} */ (value);
     else if (kind === 'tmp') writer.temporary.push(Number(n));
     else {
       const { of, bytes, body } = /** @type {{ of: number, bytes: number, body: string }} */ (value);
       if (kind !== 'b' || i === undefined || body !== bodyOf(key, bytes)) summary.damaged.push(key);
-      const batch = (writer.batches[n] ??= { count: 0, of });
+      const batch = writer.batches[n] ?? { count: 0, of };
+      writer.batches[n] = batch;
       batch.count++;
       if (batch.of !== of) summary.damaged.push(key);
     }

@@ -16,7 +16,7 @@
  */
 import { writeSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { batchOf, randomFrom, summarize } from './history.mjs';
 
@@ -39,7 +39,17 @@ async function openStore({ store, open = {} }) {
 
 /** Batches from `start` up to `end`, some at a time, until it is killed or told to end. @param {any} options */
 async function write(options) {
-  const { writer, lane, seed = 1, inFlight = 1, sizeMax = 1, bytesMax = 100, start = 0, end = Number.POSITIVE_INFINITY, pauseMs = 0 } = options;
+  const {
+    writer,
+    lane,
+    seed = 1,
+    inFlight = 1,
+    sizeMax = 1,
+    bytesMax = 100,
+    start = 0,
+    end = Number.POSITIVE_INFINITY,
+    pauseMs = 0,
+  } = options;
   const store = await openStore(options);
   const entries = store.namespace('crash');
   // A blocking write does not create the namespace.
@@ -63,7 +73,7 @@ async function write(options) {
       else await entries.batch(operations);
       say(`ack ${n}`);
       if (pauseMs > 0) await delay(pauseMs);
-      else if (options.blocking) await new Promise((done) => setImmediate(done));
+      else if (options.blocking) await turn();
     }
   };
   await Promise.all(Array.from({ length: inFlight }, row));

@@ -24,8 +24,18 @@ interface Lane {
 const LANES: readonly Lane[] = [
   { name: 'single', open: { segments: 'appended' }, write: { inFlight: 1, sizeMax: 1, bytesMax: 100 }, hasCompactor: false },
   { name: 'group', open: { segments: 'appended' }, write: { inFlight: 8, sizeMax: 50, bytesMax: 100_000 }, hasCompactor: true },
-  { name: 'os', open: { segments: 'appended', durability: 'os' }, write: { inFlight: 4, sizeMax: 20, bytesMax: 20_000 }, hasCompactor: false },
-  { name: 'os-large', open: { segments: 'appended', durability: 'os' }, write: { inFlight: 2, sizeMax: 50, bytesMax: 100_000, pauseMs: 1 }, hasCompactor: true },
+  {
+    name: 'os',
+    open: { segments: 'appended', durability: 'os' },
+    write: { inFlight: 4, sizeMax: 20, bytesMax: 20_000 },
+    hasCompactor: false,
+  },
+  {
+    name: 'os-large',
+    open: { segments: 'appended', durability: 'os' },
+    write: { inFlight: 2, sizeMax: 50, bytesMax: 100_000, pauseMs: 1 },
+    hasCompactor: true,
+  },
   { name: 'blocking', open: { segments: 'appended' }, write: { blocking: true, sizeMax: 10, bytesMax: 1_000 }, hasCompactor: true },
   {
     name: 'rotating',
@@ -34,7 +44,12 @@ const LANES: readonly Lane[] = [
     hasCompactor: true,
   },
   { name: 'framed', open: { segments: 'framed' }, write: { inFlight: 8, sizeMax: 50, bytesMax: 100_000 }, hasCompactor: true },
-  { name: 'framed-os', open: { segments: 'framed', durability: 'os' }, write: { inFlight: 4, sizeMax: 10, bytesMax: 1_000 }, hasCompactor: false },
+  {
+    name: 'framed-os',
+    open: { segments: 'framed', durability: 'os' },
+    write: { inFlight: 4, sizeMax: 10, bytesMax: 1_000 },
+    hasCompactor: false,
+  },
 ];
 
 async function readStore(store: string, options: Record<string, unknown> = {}): Promise<Summary> {
@@ -76,7 +91,9 @@ async function runLane(lane: Lane, random: () => number): Promise<void> {
   }
   compactor?.kill('SIGTERM');
   await compactor?.exit;
-  expect(compactor?.lines.filter((line) => line.startsWith('error') || line.includes('"failed"') || line.includes('"warning"')) ?? []).toEqual([]);
+  expect(
+    compactor?.lines.filter((line) => line.startsWith('error') || line.includes('"failed"') || line.includes('"warning"')) ?? [],
+  ).toEqual([]);
   expect(judge(await readStore(store, { compact: true }), told)).toEqual([]);
 }
 

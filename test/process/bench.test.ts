@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 describe('the benchmark', () => {
   it('runs tiny, reads back what it wrote, and gives the same checksum for the same seed', async () => {
     const run = async (): Promise<{ workload: { sha256: string }; rows: unknown[] }> => {
-      const { stdout } = await promisify(execFile)(process.execPath, ['bench/engine.mjs', '--entries', '200', '--json']);
+      const { stdout } = await promisify(execFile)(process.execPath, ['dist/bench/engine.js', '--entries', '200', '--json']);
       return JSON.parse(stdout) as { workload: { sha256: string }; rows: unknown[] };
     };
     const [first, second] = [await run(), await run()];

@@ -1,8 +1,9 @@
 /** Eight processes write one namespace at once, half of them also one entry a process start, beside a compactor: nothing is lost, torn or doubled. */
+
+import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { Child } from '../support/child.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
-import { fileURLToPath } from 'node:url';
 
 const PROCESSES = 8;
 const ENTRIES = 12_500;

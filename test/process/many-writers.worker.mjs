@@ -15,7 +15,7 @@ const entries = store.namespace('many');
 /** @param {number} writer @param {number} n */
 const keyOf = (writer, n) => `${writer}/${String(n).padStart(5, '0')}`;
 /** @param {number} writer @param {number} n */
-const valueOf = (writer, n) => ({ writer, n, body: `${writer}.${n}.`.repeat(1 + ((n * 7 + writer) % 40)) });
+const entryOf = (writer, n) => ({ writer, n, body: `${writer}.${n}.`.repeat(1 + ((n * 7 + writer) % 40)) });
 
 async function write() {
   const { writer, from, to } = options;
@@ -23,7 +23,7 @@ async function write() {
   const row = async () => {
     while (next < to) {
       const n = next++;
-      await entries.put(keyOf(writer, n), valueOf(writer, n));
+      await entries.put(keyOf(writer, n), entryOf(writer, n));
     }
   };
   await Promise.all(Array.from({ length: 64 }, row));
@@ -45,7 +45,7 @@ async function read() {
   const seen = new Set();
   for await (const { key, value } of entries.scan()) {
     const { writer, n } = value;
-    if (seen.has(key) || key !== keyOf(writer, n) || JSON.stringify(value) !== JSON.stringify(valueOf(writer, n))) wrong.push(key);
+    if (seen.has(key) || key !== keyOf(writer, n) || JSON.stringify(value) !== JSON.stringify(entryOf(writer, n))) wrong.push(key);
     seen.add(key);
     writers[writer] = (writers[writer] ?? 0) + 1;
   }

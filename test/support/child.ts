@@ -1,5 +1,6 @@
 /** A child process of a test that speaks in lines, and may be killed at any time. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
@@ -20,14 +21,14 @@ export class Child {
   constructor(script: string, options: unknown) {
     const child = spawn(process.execPath, ['--no-warnings', script, JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'inherit'] });
     this.#process = child;
-    const ended = new Promise<Exit>((resolve) => child.once('close', (code, signal) => resolve({ code, signal })));
+    const ended = once(child, 'close') as Promise<[Exit['code'], Exit['signal']]>;
     const reader = createInterface({ input: child.stdout });
-    const read = new Promise<void>((resolve) => reader.once('close', resolve));
+    const read = once(reader, 'close');
     reader.on('line', (line) => {
       this.lines.push(line);
       this.#wake();
     });
-    this.exit = Promise.all([ended, read]).then(([exit]) => exit);
+    this.exit = Promise.all([ended, read]).then(([[code, signal]]) => ({ code, signal }));
     void this.exit.then(() => this.#wake());
     onTestFinished(() => this.kill());
   }
@@ -49,7 +50,9 @@ export class Child {
     for (let at = 0; ; ) {
       for (; at < this.lines.length; at++) if (this.lines[at]?.startsWith(prefix)) return this.lines[at];
       if (isOver) return undefined;
-      await new Promise<void>((resolve) => this.#onLine.push(resolve));
+      await new Promise<void>((resolve) => {
+        this.#onLine.push(resolve);
+      });
     }
   }
 

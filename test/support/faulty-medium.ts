@@ -173,6 +173,7 @@ export class FaultyMedium implements Medium {
           name,
           this.#callBlocking('openAppend', name, () => inner.openAppend(name)),
         ),
+      syncNames: (prefix) => this.#callBlocking('syncNames', prefix, () => inner.syncNames(prefix)),
       watermark: (prefix): Watermark | undefined => this.#callBlocking('watermark', prefix, () => inner.watermark(prefix)),
     };
   }

@@ -12,7 +12,11 @@ export const command: Command = {
       'Probes the file system and writes peat.json. A store that is there already is left as it is. For a store that several users share ' +
       'give it to a group: all files and directories of the store get these permissions, whatever the umask of the process that creates them.',
     options: {
-      segments: { type: 'string', placeholder: 'appended|framed', help: 'a growing file a writer, or a file a group of appends (default: what suits)' },
+      segments: {
+        type: 'string',
+        placeholder: 'appended|framed',
+        help: 'a growing file a writer, or a file a group of appends (default: what suits)',
+      },
       'file-mode': { type: 'string', placeholder: 'MODE', help: 'permission bits of files, octal: 0660' },
       'directory-mode': { type: 'string', placeholder: 'MODE', help: 'permission bits of directories, octal: 2770' },
       group: { type: 'string', placeholder: 'ID', help: "the group's number" },

@@ -31,7 +31,11 @@ export const command: Command = {
       keys: { type: 'boolean', help: 'with --json: leave the values out' },
     },
     positionals: [1, 1],
-    examples: ['peat list ./index', 'peat list ./index -n runs --prefix run/ --limit 10 --json', 'peat list ./index --gte a --lt b --reverse'],
+    examples: [
+      'peat list ./index',
+      'peat list ./index -n runs --prefix run/ --limit 10 --json',
+      'peat list ./index --gte a --lt b --reverse',
+    ],
   },
 
   async run(invocation: Invocation): Promise<number> {

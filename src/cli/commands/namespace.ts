@@ -23,7 +23,8 @@ export const command: Command = {
       if (name !== undefined) throw new UsageError(`peat namespace list takes a location only, got ${JSON.stringify(name)}`);
       return await list(inner);
     }
-    if (action !== 'create' && action !== 'drop') throw new UsageError(`peat namespace takes list, create or drop, got ${JSON.stringify(action)}`);
+    if (action !== 'create' && action !== 'drop')
+      throw new UsageError(`peat namespace takes list, create or drop, got ${JSON.stringify(action)}`);
     if (name === undefined) throw new UsageError(`peat namespace ${action} needs the name of a namespace`);
     return await (action === 'create' ? create(inner, name) : drop(inner, name));
   },

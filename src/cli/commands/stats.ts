@@ -41,11 +41,36 @@ export const command: Command = {
   },
 };
 
-const HEAD = ['namespace', 'root', 'shards', 'tables', 'depth', 'entries', 'tombstones', 'bytes', 'tail frames', 'tail bytes', 'segments', 'dropped files'];
+const HEAD = [
+  'namespace',
+  'root',
+  'shards',
+  'tables',
+  'depth',
+  'entries',
+  'tombstones',
+  'bytes',
+  'tail frames',
+  'tail bytes',
+  'segments',
+  'dropped files',
+];
 
 function toRow(name: string, stats: NamespaceStats): string[] {
   const { root, shards, tables, stackDepthMax, tableEntries, tombstones, tableBytes, tail, droppedFiles } = stats;
-  const numbers = [root, shards, tables, stackDepthMax, tableEntries, tombstones, tableBytes, tail.frames, tail.bytes, tail.segments, droppedFiles];
+  const numbers = [
+    root,
+    shards,
+    tables,
+    stackDepthMax,
+    tableEntries,
+    tombstones,
+    tableBytes,
+    tail.frames,
+    tail.bytes,
+    tail.segments,
+    droppedFiles,
+  ];
   return [name, ...numbers.map(String)];
 }
 

@@ -29,7 +29,11 @@ export const command: Command = {
     const from = stringOption(invocation, 'from');
     const pollMs = numberOption(invocation, 'poll-ms', { least: 10 });
     let left = numberOption(invocation, 'limit', { least: 1 }) ?? Number.POSITIVE_INFINITY;
-    const options = { ...(prefix === undefined ? {} : { prefix }), ...(from === undefined ? {} : { from }), ...(pollMs === undefined ? {} : { pollMs }) };
+    const options = {
+      ...(prefix === undefined ? {} : { prefix }),
+      ...(from === undefined ? {} : { from }),
+      ...(pollMs === undefined ? {} : { pollMs }),
+    };
     try {
       await reading(invocation, async (namespace) => {
         for await (const event of namespace.watch({ ...options, signal })) {

@@ -50,7 +50,11 @@ export class GitDiffParser {
     const change = this.#change;
     if (change !== undefined) {
       const [, mode, blob, status] = change as unknown as [string, string, string, string];
-      this.#commit?.changes.push({ path: Buffer.from(piece), blob: status === 'D' ? undefined : blob, isSubmodule: mode === SUBMODULE_MODE });
+      this.#commit?.changes.push({
+        path: Buffer.from(piece),
+        blob: status === 'D' ? undefined : blob,
+        isSubmodule: mode === SUBMODULE_MODE,
+      });
       this.#change = undefined;
       return;
     }
@@ -61,7 +65,8 @@ export class GitDiffParser {
       return;
     }
     const match = CHANGE.exec(text);
-    if (match === null || this.#commit === undefined) throw new Error(`can't read the output of git diff-tree: ${JSON.stringify(text.slice(0, 120))}`);
+    if (match === null || this.#commit === undefined)
+      throw new Error(`can't read the output of git diff-tree: ${JSON.stringify(text.slice(0, 120))}`);
     this.#change = match;
   }
 }

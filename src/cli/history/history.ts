@@ -5,7 +5,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { Operation } from '../../datastore/batch.ts';
 
-/** `size` is undefined for a submodule, which is a commit and has none. */
+/** A submodule is a commit and has no size: `-`, as git prints it. */
 export type HistoryOperation = readonly ['put', path: string, size: number | '-', blob: string] | readonly ['del', path: string];
 
 export interface HistoryCommit {
@@ -66,7 +66,8 @@ export function parseHistoryLine(text: string, where: string): HistoryCommit | O
 
 function parseOracle(tree: unknown, where: string): Oracle {
   const { entries, sha256 } = (tree ?? {}) as Record<'entries' | 'sha256', unknown>;
-  if (!Number.isSafeInteger(entries) || typeof sha256 !== 'string') throw new Error(`${where}: expected {"tree":{"entries":N,"sha256":text}}`);
+  if (!Number.isSafeInteger(entries) || typeof sha256 !== 'string')
+    throw new Error(`${where}: expected {"tree":{"entries":N,"sha256":text}}`);
   return { entries: entries as number, sha256 };
 }
 

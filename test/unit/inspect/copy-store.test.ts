@@ -3,8 +3,10 @@ import { isPeatError, type PeatError } from '../../../src/base/errors.ts';
 import { namespaceLayout, STORE_FILE } from '../../../src/format/layout.ts';
 import { open } from '../../../src/index.ts';
 import { copyStore } from '../../../src/inspect/copy-store.ts';
+import { commitRoot, nextRoot, readRootBase } from '../../../src/manifest/commit-root.ts';
 import type { Medium } from '../../../src/medium/medium.ts';
 import { MemoryMedium } from '../../../src/medium/memory-medium.ts';
+import { runAsync } from '../../../src/medium/steps.ts';
 import { FrozenMedium } from '../../support/frozen-medium.ts';
 import { naiveValues } from '../../support/naive-read.ts';
 import { Zoo } from '../../support/store-zoo.ts';
@@ -97,5 +99,40 @@ describe('copying a store', () => {
     expect(namespaces[0]).toMatchObject({ root: 1, entries: 2, frames: 0 });
     const layout = namespaceLayout('zoo');
     expect([...(await naiveValues({ medium: target, system: world.system, layout })).keys()]).toEqual(['a', 'b']);
+  });
+
+  it('waits for a drain that decides what is there', async () => {
+    const world = new Zoo();
+    await world.init();
+    const writer = world.openWriter();
+    await world.append(writer, { a: 1 });
+    const { medium, system: clock, layout } = world;
+    const base = await runAsync(readRootBase(layout, clock), { medium, system: clock });
+    if (base === undefined) throw new Error('no root');
+    await commitRoot({ medium, system: clock, layout }, nextRoot(base, clock, { drain: 1 }));
+    const target = new MemoryMedium({ system: clock, canAppend: true });
+    let isCopied = false;
+    const copying = copyStore({ source: medium, target, system: clock }).finally(() => {
+      isCopied = true;
+    });
+    await clock.advance(1000);
+    expect(isCopied).toBe(false);
+    await world.compact();
+    const { namespaces } = await clock.time.until(copying);
+    expect(namespaces[0]).toMatchObject({ root: 2, entries: 1, frames: 0 });
+  });
+
+  it('gives up where a drain is never finished, and leaves no store', async () => {
+    const world = new Zoo();
+    await world.init();
+    await world.append(world.openWriter(), { a: 1 });
+    const { medium, system: clock, layout } = world;
+    const base = await runAsync(readRootBase(layout, clock), { medium, system: clock });
+    if (base === undefined) throw new Error('no root');
+    await commitRoot({ medium, system: clock, layout }, nextRoot(base, clock, { drain: 1 }));
+    const target = new MemoryMedium({ system: clock, canAppend: true });
+    const failure = await clock.time.until(copyStore({ source: medium, target, system: clock }).catch((error: unknown) => error));
+    expect(isPeatError(failure, 'TEMPORARY')).toBe(true);
+    expect(await target.get(STORE_FILE)).toBeUndefined();
   });
 });

@@ -156,6 +156,10 @@ describe('an appended segment', () => {
     const holed = await bytes();
     holed.fill(0xaa, 60, 70);
     expect(() => readBytes(holed)).not.toThrow();
+    await writer.seal();
+    const sealed = await bytes();
+    sealed.fill(0xaa, 60, 70);
+    expect(readBytes(sealed).reader.tornBeforeSeal).toBe(true);
   });
 
   it('is not fooled by a value that holds a whole valid segment', async () => {
@@ -238,6 +242,24 @@ describe('a segment of objects', () => {
         expect.objectContaining({ code: 'CORRUPT' }),
       );
     }
+  });
+
+  it('reads an object that the listing missed because it was put while that ran', async () => {
+    for (const key of ['a', 'b', 'c']) await writer.append([{ time: 1, payload: payload(key) }], true);
+    const reader = new SegmentReader(layout, text, { framed: true });
+    expect(read(reader, [0, 2])).toEqual(['a', 'b', 'c']);
+    expect(reader.gaps).toBe(0);
+  });
+
+  it('meets a damaged object again at each read, instead of passing over it', async () => {
+    for (const key of ['a', 'b', 'c']) await writer.append([{ time: 1, payload: payload(key) }], true);
+    const part = `${name}/00000001`;
+    const damaged = (await medium.get(part)) as Buffer;
+    damaged[20] = (damaged[20] as number) ^ 1;
+    await medium.delete([part]);
+    await medium.putIfAbsent(part, damaged);
+    const reader = new SegmentReader(layout, text, { framed: true });
+    for (let i = 0; i < 2; i++) expect(() => read(reader, [0, 1, 2])).toThrow(expect.objectContaining({ code: 'CORRUPT', file: part }));
   });
 
   it('skips and counts an object that is missing before later ones', async () => {

@@ -39,7 +39,8 @@ async function threeGroups(): Promise<{ whole: Buffer; start: number; end: numbe
   const medium = new MemoryMedium({ system: nodeSystem, canAppend: true });
   const writer = openSegmentWriter(medium, layout, id);
   const ends: number[] = [];
-  for (const [time, key] of ['a', 'b', 'c'].entries()) ends.push(...(await writer.append([{ time: time + 1, payload: payload(key) }], true)));
+  for (const [time, key] of ['a', 'b', 'c'].entries())
+    ends.push(...(await writer.append([{ time: time + 1, payload: payload(key) }], true)));
   return { whole: (await medium.get(layout.log + segmentIdText(id))) as Buffer, start: ends[0] as number, end: ends[1] as number };
 }
 
@@ -54,4 +55,16 @@ it('bad bytes before a later group that stay bad are damage', async () => {
   const { whole, start, end } = await threeGroups();
   const damaged = Buffer.from(whole).fill(0, start + 40, end);
   expect(() => readFrom([damaged, damaged, damaged])).toThrow(expect.objectContaining({ code: 'CORRUPT', offset: start }));
+});
+
+it('zeros before a later group are damage, too, and not the end', async () => {
+  const { whole, start, end } = await threeGroups();
+  const damaged = Buffer.from(whole).fill(0, start, end);
+  expect(() => readFrom([damaged, damaged, damaged])).toThrow(expect.objectContaining({ code: 'CORRUPT', offset: start }));
+});
+
+it('zeros that were being written over while a read ran are neither', async () => {
+  const { whole, start, end } = await threeGroups();
+  const mixed = Buffer.from(whole).fill(0, start, end);
+  expect(readFrom([mixed, whole, whole])).toEqual(['a', 'b', 'c']);
 });

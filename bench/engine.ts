@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /**
  * Measures the engine's main operations against the raw limit of the same disk, in one run.
  *
@@ -10,12 +9,12 @@
  * checksum covers all entries as read back at the end.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, fdatasyncSync, mkdtempSync, openSync, readdirSync, rmSync, statSync, writeSync } from 'node:fs';
+import { closeSync, type Dirent, fdatasyncSync, mkdtempSync, openSync, readdirSync, rmSync, statSync, writeSync } from 'node:fs';
 import { cpus, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { open } from '../dist/src/index.js';
-import { fileSystemKind } from '../dist/src/medium/file-system-kind.js';
+import { open } from '../src/index.ts';
+import { fileSystemKind } from '../src/medium/file-system-kind.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -29,7 +28,7 @@ const seed = Number(options.seed);
 if (!Number.isInteger(entries) || entries < 10) throw new RangeError(`--entries must be a whole number from 10, got ${options.entries}`);
 
 /** mulberry32: the same workload for the same seed. */
-function random(state) {
+function random(state: number): () => number {
   let s = state >>> 0;
   return () => {
     s = (s + 0x6d2b79f5) >>> 0;
@@ -47,19 +46,38 @@ const keys = Array.from(
       .toString(16)
       .padStart(8, '0')}/${i}`,
 );
-const valueOf = (i) => ({ id: i, name: `name-${i}`, status: 'ok', payload: 'x'.repeat(370), n: i * 3 });
+const valueAt = (i: number): BenchValue => ({ id: i, name: `name-${i}`, status: 'ok', payload: 'x'.repeat(370), n: i * 3 });
+
+const keyOf = (i: number): string => keys[i % entries] as string;
 
 const directory = mkdtempSync(join(tmpdir(), 'peat-bench-'));
-const rows = [];
-
-function quantiles(samplesUs) {
-  const sorted = Float64Array.from(samplesUs).sort();
-  const at = (q) => sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))];
-  return { p50us: at(0.5), p99us: at(0.99), maxUs: sorted.at(-1) };
+interface BenchValue {
+  readonly id: number;
+  readonly name: string;
+  readonly status: string;
+  readonly payload: string;
+  readonly n: number;
 }
 
-async function timeEach(name, count, run) {
-  const samples = [];
+interface Row {
+  readonly name: string;
+  readonly count: number;
+  readonly perSecond: number;
+  readonly p50us?: number;
+  readonly p99us?: number;
+  readonly maxUs?: number;
+}
+
+const rows: Row[] = [];
+
+function quantiles(samplesUs: readonly number[]): Required<Pick<Row, 'p50us' | 'p99us' | 'maxUs'>> {
+  const sorted = Float64Array.from(samplesUs).sort();
+  const at = (q: number): number => sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] as number;
+  return { p50us: at(0.5), p99us: at(0.99), maxUs: at(1) };
+}
+
+async function timeEach(name: string, count: number, run: (i: number) => unknown): Promise<void> {
+  const samples: number[] = [];
   const start = performance.now();
   for (let i = 0; i < count; i++) {
     const t = performance.now();
@@ -70,14 +88,14 @@ async function timeEach(name, count, run) {
   rows.push({ name, count, perSecond: count / seconds, ...quantiles(samples) });
 }
 
-async function timeAll(name, count, run) {
+async function timeAll(name: string, count: number, run: () => Promise<void>): Promise<void> {
   const start = performance.now();
-  const facts = await run();
-  rows.push({ name, count, perSecond: count / ((performance.now() - start) / 1000), ...facts });
+  await run();
+  rows.push({ name, count, perSecond: count / ((performance.now() - start) / 1000) });
 }
 
 const durable = Math.min(entries, 2000);
-async function raw(name) {
+async function raw(name: string): Promise<void> {
   const fd = openSync(join(directory, name), 'wx');
   const bytes = Buffer.alloc(470, 1);
   await timeEach(`raw: write + fdatasync, ${name}`, durable, () => {
@@ -87,35 +105,34 @@ async function raw(name) {
   closeSync(fd);
 }
 
-const folder = (path) => readdirSync(path, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
-const sizeOf = (path) => folder(path).reduce((sum, entry) => sum + statSync(join(entry.parentPath ?? entry.path, entry.name)).size, 0);
+const folder = (path: string): Dirent[] => readdirSync(path, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+const sizeOf = (path: string): number => folder(path).reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0);
 
 try {
   await raw('before');
   const sync = await open(join(directory, 'sync'), { autoCompact: false });
-  const a = sync.namespace('bench');
-  await a.put('first', 0);
-  await timeEach('durable put', durable, (i) => a.put(keys[i], valueOf(i)));
+  const a = sync.namespace<BenchValue>('bench');
+  await a.put('first', valueAt(0));
+  await timeEach('durable put', durable, (i) => a.put(keyOf(i), valueAt(i)));
   await timeAll('durable put, 64 at a time', durable, async () => {
     for (let i = 0; i < durable; i += 64)
-      await Promise.all(keys.slice(i, Math.min(i + 64, durable)).map((key, j) => a.put(key, valueOf(i + j))));
+      await Promise.all(keys.slice(i, Math.min(i + 64, durable)).map((key, j) => a.put(key, valueAt(i + j))));
   });
   await sync.close();
   await raw('after');
 
   const store = await open(join(directory, 'os'), { durability: 'os', autoCompact: false });
-  const items = store.namespace('bench');
-  await timeEach("put, durability 'os'", entries, (i) => items.put(keys[i], valueOf(i)));
-  await timeEach('get from the tail', Math.min(entries, 5000), (i) => items.get(keys[(i * 7919) % entries]));
+  const items = store.namespace<BenchValue>('bench');
+  await timeEach("put, durability 'os'", entries, (i) => items.put(keyOf(i), valueAt(i)));
+  await timeEach('get from the tail', Math.min(entries, 5000), (i) => items.get(keyOf(i * 7919)));
   await timeAll('compaction', entries, async () => {
-    const [{ passes, logBytesIn, tableBytesOut }] = await store.compact();
-    return { passes, logBytesIn, tableBytesOut };
+    await store.compact();
   });
-  await timeEach('fresh get, cold cache', Math.min(entries, 5000), (i) => items.get(keys[(i * 7919) % entries]));
-  await timeEach('fresh get, warm cache', Math.min(entries, 5000), (i) => items.get(keys[(i * 7919) % entries]));
+  await timeEach('fresh get, cold cache', Math.min(entries, 5000), (i) => items.get(keyOf(i * 7919)));
+  await timeEach('fresh get, warm cache', Math.min(entries, 5000), (i) => items.get(keyOf(i * 7919)));
   {
     const snapshot = await items.snapshot();
-    await timeEach('snapshot get, warm cache', Math.min(entries, 5000), (i) => snapshot.get(keys[(i * 7919) % entries]));
+    await timeEach('snapshot get, warm cache', Math.min(entries, 5000), (i) => snapshot.get(keyOf(i * 7919)));
     snapshot.close();
   }
   const hash = createHash('sha256');
@@ -125,12 +142,11 @@ try {
       scanned++;
       hash.update(`${key} ${value.id}\n`);
     }
-    return {};
   });
   if (scanned !== entries) throw new Error(`${entries} entries were written, ${scanned} came back`);
   await store.close();
 
-  const report = {
+  const report: Report = {
     machine: {
       cpu: cpus()[0]?.model,
       cores: cpus().length,
@@ -152,8 +168,17 @@ try {
   rmSync(directory, { recursive: true, force: true });
 }
 
-function ratios() {
-  const p50 = (name) => rows.find((row) => row.name.startsWith(name))?.p50us;
+interface Report {
+  readonly machine: { readonly cpu: string | undefined; readonly cores: number; readonly memoryGiB: number; readonly fileSystem: string };
+  readonly versions: { readonly node: string; readonly v8: string };
+  readonly workload: { readonly entries: number; readonly seed: number; readonly sha256: string };
+  readonly bytes: { readonly log: number; readonly tables: number; readonly roots: number };
+  readonly rows: readonly Row[];
+  readonly ratios: Readonly<Record<string, number>>;
+}
+
+function ratios(): Record<string, number> {
+  const p50 = (name: string): number => rows.find((row) => row.name.startsWith(name))?.p50us ?? Number.NaN;
   const rawUs = (p50('raw: write + fdatasync, before') + p50('raw: write + fdatasync, after')) / 2;
   return {
     'durable put, median / raw median': p50('durable put') / rawUs,
@@ -161,14 +186,14 @@ function ratios() {
   };
 }
 
-function text({ machine, versions, workload, bytes, ratios: compared }) {
+function text({ machine, versions, workload, bytes, ratios: compared }: Report): string {
   const lines = [
     `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.fileSystem}; Node ${versions.node}`,
     `${workload.entries} entries, seed ${workload.seed}, sha256 of what was read back ${workload.sha256}`,
     `bytes: log ${bytes.log}, tables ${bytes.tables}, roots ${bytes.roots}`,
     '',
   ];
-  for (const { name, count, perSecond, p50us, p99us, maxUs } of rows) {
+  for (const { name, count, perSecond, p50us, p99us = 0, maxUs = 0 } of rows) {
     const latency = p50us === undefined ? '' : `  p50 ${p50us.toFixed(1)} µs, p99 ${p99us.toFixed(1)} µs, max ${maxUs.toFixed(0)} µs`;
     lines.push(`${name.padEnd(38)} ${String(count).padStart(8)} ×  ${Math.round(perSecond).toLocaleString('en').padStart(10)}/s${latency}`);
   }

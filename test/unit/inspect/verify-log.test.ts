@@ -1,0 +1,67 @@
+import { describe, expect, it } from 'vitest';
+import {
+  encodeSegmentHeader,
+  FRAME_HEADER_BYTES,
+  FRAME_SEAL,
+  frameSeed,
+  SEGMENT_HEADER_BYTES,
+  writeFrame,
+} from '../../../src/format/frame.ts';
+import type { Finding } from '../../../src/inspect/finding.ts';
+import { verifyStore } from '../../../src/inspect/verify.ts';
+import { Zoo } from '../../support/store-zoo.ts';
+
+async function findings(zoo: Zoo): Promise<Finding[]> {
+  const found: Finding[] = [];
+  await verifyStore(zoo, { onFinding: (finding) => found.push(finding) });
+  return found;
+}
+
+async function framed(keys: readonly string[]): Promise<{ zoo: Zoo; parts: string[] }> {
+  const zoo = new Zoo();
+  await zoo.init();
+  const writer = zoo.openWriter({ medium: zoo.framed });
+  for (const key of keys) await zoo.append(writer, { [key]: 1 });
+  await writer.seal();
+  await zoo.adopt();
+  return { zoo, parts: (await zoo.medium.list(zoo.layout.log)).map(({ name }) => name) };
+}
+
+describe('verifying a log', () => {
+  it('names an object of a segment that is missing before later ones', async () => {
+    const { zoo, parts } = await framed(['a', 'b', 'c']);
+    expect(await findings(zoo)).toEqual([]);
+    await zoo.medium.delete([parts[1] as string]);
+    expect(await findings(zoo)).toMatchObject([{ severity: 'damage', code: 'object-missing', file: parts[1] }]);
+  });
+
+  it('does not call an object missing that came while the listing was made', async () => {
+    const { zoo, parts } = await framed(['a', 'b', 'c']);
+    const list = zoo.medium.list.bind(zoo.medium);
+    zoo.medium.list = async (prefix, options) => (await list(prefix, options)).filter(({ name }) => name !== parts[1]);
+    expect(await findings(zoo)).toEqual([]);
+  });
+
+  it('notes a segment that is shorter than what was absorbed of it, and does not call it damaged', async () => {
+    const zoo = new Zoo();
+    await zoo.init();
+    const writer = zoo.openWriter();
+    await zoo.append(writer, { a: 1 });
+    await zoo.append(writer, { b: 1 });
+    await zoo.compact();
+    await zoo.tear(writer, 30);
+    expect(await findings(zoo)).toMatchObject([{ severity: 'info', code: 'segment-short' }]);
+  });
+
+  it('names a seal that counts other batches than there are', async () => {
+    const { zoo, parts } = await framed(['a', 'b']);
+    const name = parts[2] as string;
+    const seed = frameSeed(name.slice(zoo.layout.log.length));
+    const seal = Buffer.alloc(SEGMENT_HEADER_BYTES + FRAME_HEADER_BYTES + 1);
+    encodeSegmentHeader(seed).copy(seal);
+    writeFrame(seal, SEGMENT_HEADER_BYTES, { seed, groupStart: 0, kind: FRAME_SEAL, time: 0, payload: Buffer.from([5]) });
+    await zoo.medium.delete([name]);
+    await zoo.medium.putIfAbsent(name, seal);
+    expect(await findings(zoo)).toMatchObject([{ severity: 'damage', file: name, what: 'the seal counts 5 batches, but 2 are there' }]);
+  });
+});
