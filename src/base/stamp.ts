@@ -63,7 +63,7 @@ export class StampClock {
   }
 
   next(): number {
-    const now = Math.floor((this.#system.wallNowMs() + this.#offsetMs) * TICKS_PER_MS);
+    const now = Math.floor((this.#system.wallNowPreciseMs() + this.#offsetMs) * TICKS_PER_MS);
     this.#last = Math.max(now, this.#last + 1);
     assert(Number.isSafeInteger(this.#last), 'a stamp is a safe integer');
     return this.#last;

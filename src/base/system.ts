@@ -7,6 +7,8 @@ import { setTimeout as delay, setImmediate as immediate } from 'node:timers/prom
 export interface System {
   /** Wall clock, milliseconds since 1970; may jump. */
   wallNowMs(): number;
+  /** The wall clock with fractions of a millisecond, as well as the process has learnt them; between `wallNowMs()` and 1 more. */
+  wallNowPreciseMs(): number;
   /** Milliseconds from any origin; never goes back. */
   monotonicNowMs(): number;
   /** Resolves after `ms`; rejects with the signal's reason if aborted. Does not keep the process alive if `background`. */
@@ -20,8 +22,27 @@ export interface System {
 
 const sleepCell = new Int32Array(new SharedArrayBuffer(4));
 
+/**
+ * Two writes of two processes in one millisecond should be ordered, too, but `Date.now()` shows no fractions. What has to be added to the
+ * fine monotonic clock lies in an interval that each look narrows; when the wall clock is set, it starts anew.
+ */
+const offsetMs = { low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY };
+
+function preciseWallMs(): number {
+  const fineMs = performance.now();
+  const wallMs = Date.now();
+  offsetMs.low = Math.max(offsetMs.low, wallMs - fineMs);
+  offsetMs.high = Math.min(offsetMs.high, wallMs + 1 - fineMs);
+  if (offsetMs.low >= offsetMs.high) {
+    offsetMs.low = wallMs - fineMs;
+    offsetMs.high = offsetMs.low + 1;
+  }
+  return fineMs + (offsetMs.low + offsetMs.high) / 2;
+}
+
 export const nodeSystem: System = {
   wallNowMs: () => Date.now(),
+  wallNowPreciseMs: preciseWallMs,
   monotonicNowMs: () => performance.now(),
   sleep: async (ms, options = {}) => {
     await delay(ms, undefined, {

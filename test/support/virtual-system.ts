@@ -122,6 +122,10 @@ export class VirtualSystem implements System {
     return START_WALL_MS + this.time.nowMs + this.wallOffsetMs;
   }
 
+  wallNowPreciseMs(): number {
+    return this.wallNowMs();
+  }
+
   monotonicNowMs(): number {
     return this.#monotonicOriginMs + this.time.nowMs;
   }

@@ -49,7 +49,7 @@ export const command: Command = {
       throw new UsageError(`--format must be ${FORMATS.join(', ')}, got ${JSON.stringify(given)}`);
     }
     const counts = await writing(invocation, { create: true }, async (namespace) => {
-      const input = await openInput(invocation.positionals[1]);
+      const input = await openInput(invocation.positionals[1], invocation.signal);
       const parts = await readParts(input, (given as Format | undefined) ?? detect(input));
       return await new Importer(namespace, invocation).run(parts);
     });
@@ -121,6 +121,9 @@ class Importer {
     } catch (error) {
       // What stands before the error is imported, and counted.
       await this.#finish().catch(() => undefined);
+      const { signal, output } = this.#invocation;
+      if (signal.aborted) output.message(`interrupted; ${this.#written} entries were imported`);
+      signal.throwIfAborted();
       const { message, code } = error as { message: string; code?: unknown };
       const told = new Error(`${message}; ${this.#written} entries were imported before`, { cause: error });
       throw typeof code === 'string' ? Object.assign(told, { code }) : told;

@@ -41,8 +41,9 @@ export const command: Command = {
   async run(invocation: Invocation): Promise<number> {
     const { output } = invocation;
     const values = (output.json && !flag(invocation, 'keys')) || flag(invocation, 'values');
+    const options = scanOptions(invocation, values);
     await reading(invocation, async (namespace) => {
-      for await (const { key, value } of namespace.scan(scanOptions(invocation, values))) {
+      for await (const { key, value } of namespace.scan(options)) {
         if (values) await output.jsonLine({ key, value });
         else if (output.json) await output.jsonLine({ key });
         else await output.line(key);

@@ -31,7 +31,7 @@ export const command: Command = {
     const { output, signal } = invocation;
     const [, key, given] = invocation.positionals as [string, string, string?];
     const expiry = expiryOptions(invocation);
-    const text = given === undefined || given === '-' ? await readStdin() : given;
+    const text = given === undefined || given === '-' ? await readStdin(signal) : given;
     const value = flag(invocation, 'string') ? text : parseValue(text);
     const token = await writing(invocation, { create: true }, (namespace) => namespace.put(key, value, { ...expiry, signal }));
     if (output.json) await output.jsonLine({ token });
@@ -47,11 +47,13 @@ function parseValue(text: string): unknown {
   }
 }
 
-async function readStdin(): Promise<string> {
+async function readStdin(signal: AbortSignal): Promise<string> {
+  signal.addEventListener('abort', () => process.stdin.destroy(), { once: true });
   const { buffer } = await import('node:stream/consumers');
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(await buffer(process.stdin));
   } catch (error) {
+    signal.throwIfAborted();
     if (error instanceof TypeError) throw new UsageError('the value on stdin is not valid UTF-8');
     throw error;
   }

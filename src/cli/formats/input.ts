@@ -11,9 +11,13 @@ export interface Input {
 
 const HEAD_BYTES = 4096;
 
-/** Opens a file, or stdin for undefined and "-". The chunks must be read to the end, or the iteration ended, to close it. */
-export async function openInput(path: string | undefined): Promise<Input> {
+/**
+ * Opens a file, or stdin for undefined and "-". The chunks must be read to the end, or the iteration ended, to close it. The signal ends a wait
+ * for stdin, which may be for ever.
+ */
+export async function openInput(path: string | undefined, signal: AbortSignal): Promise<Input> {
   const isStdin = path === undefined || path === '-';
+  if (isStdin) signal.addEventListener('abort', () => process.stdin.destroy(), { once: true });
   const raw: AsyncIterable<Buffer> = isStdin ? process.stdin : createReadStream(path, { highWaterMark: 256 * 1024 });
   const first = await peek(raw, 2);
   const isGzip = first.head[0] === 0x1f && first.head[1] === 0x8b;

@@ -23,9 +23,7 @@ export async function* readJsonIndex(chunks: AsyncIterable<Buffer>, name: string
   const parse = (piece: Buffer): void => {
     bytes += piece.length;
     try {
-      if (parser.isEnded) {
-        if (piece.toString('latin1').trim() !== '') throw new Error('something follows the document');
-      } else parser.write(piece);
+      parser.write(piece);
     } catch (error) {
       throw new Error(`${name}: ${(error as Error).message} (before byte ${bytes})`);
     }

@@ -15,7 +15,7 @@ export class HistoryFile implements HistorySource {
   }
 
   async *commits(signal: AbortSignal): AsyncGenerator<HistoryCommit, void> {
-    const { name, chunks } = await openInput(this.#path);
+    const { name, chunks } = await openInput(this.#path, signal);
     for await (const { text, number } of readLines(chunks, name)) {
       signal.throwIfAborted();
       if (this.#oracle !== undefined) throw new Error(`${name}:${number}: something follows the oracle, which must be the last line`);

@@ -1,6 +1,9 @@
 /** Watching across compactions, deletions and horizons, on a virtual clock. */
 import { describe, expect, it } from 'vitest';
 import { MemoryMedium, type Namespace, open, type Store, type WatchEvent } from '../../../src/index.ts';
+// Loaded lazily by the library; here it must be there before virtual time goes on.
+import '../../../src/medium/waker.ts';
+import '../../../src/read/watcher.ts';
 import { settle, VirtualSystem } from '../../support/virtual-system.ts';
 
 interface World {
@@ -126,6 +129,60 @@ describe.each([true, false])('a watch on a medium with append: %s', (canAppend) 
     await w.system.advance(200);
     expect(second.texts.at(-1)).toBe('after=1');
     await second.stop(w.system);
+  });
+
+  it('is told to resync by a drop, and goes on with the namespace that is created after it', async () => {
+    const w = await world(canAppend);
+    await w.items.put('a', 1);
+    const watch = new Watch(w.items);
+    await w.system.advance(200);
+    await w.store.dropNamespace('items');
+    await w.system.advance(200);
+    expect(watch.texts).toEqual(['resync']);
+    await w.store.createNamespace('items');
+    const again = w.store.namespace('items');
+    await again.put('seen by who resyncs', 1);
+    await w.system.advance(200);
+    expect(watch.texts).toEqual(['resync', 'resync']);
+    await again.put('b', 1);
+    await w.system.advance(200);
+    expect(watch.texts).toEqual(['resync', 'resync', 'b=1']);
+
+    await w.store.dropNamespace('items');
+    await w.store.createNamespace('items');
+    await w.system.advance(200);
+    expect(watch.texts.at(-1)).toBe('resync');
+    await watch.stop(w.system);
+  });
+
+  it('of a namespace that is not there yet is told everything once it is', async () => {
+    const w = await world(canAppend);
+    const first = new Watch(w.items);
+    await w.system.advance(200);
+    await first.stop(w.system);
+    const second = new Watch(w.items);
+    await w.system.advance(200);
+    await w.items.put('a', 1);
+    await compact(w);
+    await w.system.advance(200);
+    expect(second.texts).toContain('a=1');
+    await second.stop(w.system);
+  });
+
+  it('orders what its process writes in answer to an event behind that event', async () => {
+    const system = new VirtualSystem();
+    const slow = new VirtualSystem(system.time, { wallOffsetMs: -60_000, seed: 2 });
+    const medium = new MemoryMedium({ system, canAppend });
+    const ahead = await open(medium, { system, autoCompact: false });
+    const behind = await open(medium, { system: slow, autoCompact: false });
+    const watch = new Watch(behind.namespace('items'));
+    await system.advance(200);
+    await ahead.namespace('items').put('a', 'question');
+    await system.advance(200);
+    expect(watch.texts).toEqual(['a=question']);
+    await behind.namespace('items').put('a', 'answer');
+    expect(await ahead.namespace('items').get('a')).toBe('answer');
+    await watch.stop(system);
   });
 
   it('gives the token of the whole look only to its last event, so that who stops in the middle misses nothing', async () => {
