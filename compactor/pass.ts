@@ -12,7 +12,6 @@
  */
 import { assert, isPeatError, PeatError } from '../src/base/errors.ts';
 import { maxStamp, type Stamp, stampTimeToMs } from '../src/base/stamp.ts';
-import { rootName } from '../src/format/layout.ts';
 import type { PassCounts, Root, Shard } from '../src/format/root.ts';
 import { type LogListing, listLog } from '../src/log/log-listing.ts';
 import { commitRoot, nextRoot, type RootBase, readRootBase } from '../src/manifest/commit-root.ts';
@@ -36,7 +35,7 @@ import {
 } from './shards.ts';
 import { shardTargetBytes, tablesToMerge } from './stack.ts';
 import { TableFileWriter } from './table-file-writer.ts';
-import { forget, isHousekeepingDue, nextDrain, nextHorizon } from './upkeep.ts';
+import { forget, isHousekeepingDue, nextDrain, nextHorizon, rootModifiedMs } from './upkeep.ts';
 
 export type { PassContext, PassOptions, PassResult } from './context.ts';
 
@@ -47,6 +46,8 @@ interface Intake {
   readonly base: RootBase;
   readonly segments: LogListing;
   readonly fold: Fold;
+  /** Puts that expired before this may be dropped. */
+  readonly expiredBeforeMs: number;
 }
 
 /** The shards as the next root has them, and what it took to make them. */
@@ -126,7 +127,7 @@ async function takeIn(context: PassContext, base: RootBase, { options, pacer }: 
   const { signal, bytesMax = PASS_BYTES_MAX } = options;
   const segments = await runAsync(listLog(layout, { stats: true }), { medium, system, signal });
   const fold = await foldTail(context, { root: base.root, segments }, { bytesMax, pacer, signal });
-  if (fold !== undefined) return { base, segments, fold };
+  if (fold !== undefined) return { base, segments, fold, expiredBeforeMs: await findExpiredBefore(context, base) };
   if (await isOutdated(context, base)) return undefined;
   throw new PeatError('TEMPORARY', `a segment of ${layout.namespace} that the newest root still needs has vanished`, {
     namespace: layout.namespace,
@@ -138,13 +139,13 @@ async function publish(context: PassContext, intake: Intake, run: Run): Promise<
   const { base, segments, fold } = intake;
   const horizon = nextHorizon(base.root, fold);
   const wantsUpkeep = run.options.upkeep !== false;
-  const drain = wantsUpkeep && base.root.state === 'live' ? await nextDrain(context, base, segments) : base.root.drain;
+  const drain = wantsUpkeep && base.root.state === 'live' ? await nextDrain(context, intake) : base.root.drain;
   const rewritten = await rewriteTables(context, intake, run);
   const warnings = [...fold.warnings, ...rewritten.warnings];
 
   const facts = { more: fold.more, warnings };
   const hasNews = fold.hasNews || rewritten.shardsTouched > 0 || horizon !== base.root.horizon || drain !== base.root.drain;
-  if (!hasNews && !(wantsUpkeep && (await isHousekeepingDue(context, base, segments)))) return facts;
+  if (!hasNews && !(wantsUpkeep && (await isHousekeepingDue(context, intake)))) return facts;
 
   const root = await buildRoot(context, intake, { rewritten, horizon, drain });
   run.options.signal?.throwIfAborted();
@@ -183,13 +184,12 @@ async function tryCleanUp(context: PassContext, root: Root, segments: LogListing
 }
 
 /** Step 4: cuts the new entries by shard, and writes the shards that they touch, or that are worth sweeping. */
-async function rewriteTables(context: PassContext, { base, fold }: Intake, { pacer }: Run): Promise<Rewritten> {
+async function rewriteTables(context: PassContext, { base, fold, expiredBeforeMs }: Intake, { pacer }: Run): Promise<Rewritten> {
   const { root } = base;
   const namespaceBytes = root.shards.reduce((sum, { tables }) => sum + tableBytes(tables), estimateBytes(fold.entries, bytesEach(fold)));
   const target = shardTargetBytes(namespaceBytes);
-  const jobs = planJobs(root, fold);
+  const jobs = planJobs(root, fold, expiredBeforeMs);
   const writer = new TableFileWriter(context, root.number + 1);
-  const expiredBeforeMs = await findExpiredBefore(context, base, jobs);
   const rewriting = { ...context, writer, pacer, horizon: root.horizon, expiredBeforeMs, shardTargetBytes: target };
   const shards: Shard[] = [];
   const rewrites: Rewrite[] = [];
@@ -230,13 +230,13 @@ function bytesEach(fold: Fold): number {
 }
 
 /** One job a shard, in order; one with nothing to do has neither new entries nor tables to merge. */
-function planJobs(root: Root, fold: Fold): RewriteJob[] {
+function planJobs(root: Root, fold: Fold, expiredBeforeMs: number): RewriteJob[] {
   const wasted = mostWastedFile(root.shards);
   let sweepBytes = 0;
   return spread(root.shards, fold.entries).map(({ shard, fresh }) => {
     const { tables } = shard;
     const freshBytes = estimateBytes(fresh, bytesEach(fold));
-    if (sweepBytes < PASS_BYTES_MAX && isWorthSweeping(shard, root.horizon)) {
+    if (sweepBytes < PASS_BYTES_MAX && isWorthSweeping(shard, { horizon: root.horizon, expiredBeforeMs })) {
       sweepBytes += tableBytes(tables);
       return { shard, fresh, freshBytes, merge: tables.length };
     }
@@ -250,13 +250,9 @@ function planJobs(root: Root, fold: Fold): RewriteJob[] {
  * Expired puts are judged by the medium's time, and kept for a grace more, since readers go by their own clocks. Where the medium
  * does not tell its time, the newest root's is late, and late is safe.
  */
-async function findExpiredBefore({ medium, layout, constants }: PassContext, base: RootBase, jobs: readonly RewriteJob[]): Promise<number> {
-  const mayDrop = jobs.some(
-    ({ shard, merge }) => merge > 0 && merge === shard.tables.length && shard.tables.some(({ expiring }) => expiring > 0),
-  );
-  if (!mayDrop) return Number.NEGATIVE_INFINITY;
-  const name = rootName(layout, base.root.number);
-  const nowMs = (await medium.nowMs()) ?? (await medium.list(layout.root, { stats: true })).find((root) => root.name === name)?.modifiedMs;
+async function findExpiredBefore({ medium, layout, constants }: PassContext, { root }: RootBase): Promise<number> {
+  if (!root.shards.some(({ tables }) => tables.some(({ expiring }) => expiring > 0))) return Number.NEGATIVE_INFINITY;
+  const nowMs = (await medium.nowMs()) ?? (await rootModifiedMs({ medium, layout }, root.number));
   return nowMs === undefined ? Number.NEGATIVE_INFINITY : nowMs - constants.graceMs;
 }
 

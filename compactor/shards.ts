@@ -90,18 +90,23 @@ export function madeFor({ file }: TableRef): number {
   return parseTableFile(file)?.root ?? Number.MAX_SAFE_INTEGER;
 }
 
-/** A part of a shard's entries that must be tombstones before it is written anew only to drop them. */
+/** A part of a shard's entries that must be tombstones, or expired, before it is written anew only to drop them. */
 const SWEEP_PART = 1 / 10;
 
-/** Whether merging the whole shard would drop a good part of it: tombstones that a horizon at `horizon` lets go for sure. */
-export function isWorthSweeping({ tables }: Shard, horizon: number): boolean {
+/**
+ * Whether merging the whole shard would drop a good part of it: what a horizon at `horizon` lets go for sure, that is tombstones, and the
+ * expiring puts of tables in which all of them expired before `expiredBeforeMs`.
+ */
+export function isWorthSweeping({ tables }: Shard, { horizon, expiredBeforeMs }: { horizon: number; expiredBeforeMs: number }): boolean {
   let entries = 0;
-  let tombstones = 0;
+  let droppable = 0;
   for (const table of tables) {
     entries += table.entries;
-    if (madeFor(table) <= horizon) tombstones += table.tombstones;
+    if (madeFor(table) > horizon) continue;
+    droppable += table.tombstones;
+    if (table.lastExpiryMs <= expiredBeforeMs) droppable += table.expiring;
   }
-  return tombstones > 0 && tombstones >= entries * SWEEP_PART;
+  return droppable > 0 && droppable >= entries * SWEEP_PART;
 }
 
 /** Whether a table may hold what can't be dropped at a merge before the horizon moves. */

@@ -18,6 +18,23 @@ import { awaitsHorizon, isWorthSweeping } from './shards.ts';
 /** Housekeeping roots of an idle store are published at most so often. */
 const HOUSEKEEPING_MS = 60_000;
 
+/** What a pass has found before it decides: the newest root, the log, and the medium's time, less the grace, by which puts have expired. */
+export interface Found {
+  readonly base: RootBase;
+  readonly segments: LogListing;
+  readonly expiredBeforeMs: number;
+}
+
+/** The medium's timestamp of a root; undefined if the root is gone, or the medium tells none. */
+export async function rootModifiedMs(
+  { medium, layout }: Pick<PassContext, 'medium' | 'layout'>,
+  number: number,
+): Promise<number | undefined> {
+  const name = rootName(layout, number);
+  const listed = await medium.list(layout.root, { stats: true, ...(number === 0 ? {} : { after: rootName(layout, number - 1) }) });
+  return listed.find((root) => root.name === name)?.modifiedMs;
+}
+
 /** The horizon of the root after `root`: its drain, if that is complete now. */
 export function nextHorizon(root: Root, fold: Pick<Fold, 'incompleteFrom'>): number {
   const { horizon, drain } = root;
@@ -26,33 +43,37 @@ export function nextHorizon(root: Root, fold: Pick<Fold, 'incompleteFrom'>): num
 }
 
 /** The drain of the root after `base.root`: a new one, if there is none under way, some root is old enough, and it is worth it. */
-export async function nextDrain(context: PassContext, base: RootBase, segments: LogListing): Promise<number> {
+export async function nextDrain(context: PassContext, found: Found): Promise<number> {
   const { medium, layout, constants } = context;
-  const { root } = base;
+  const { root } = found.base;
   const highest = root.number - constants.drainAgeRoots;
-  if (root.drain > root.horizon || highest <= root.horizon || !isDrainWorthIt(context, root, segments, highest)) return root.drain;
+  if (root.drain > root.horizon || highest <= root.horizon || !isDrainWorthIt(context, found, highest)) return root.drain;
   const ages = rootAges(datedRoots(layout, await medium.list(layout.root, { stats: true })));
   const oldEnough = Math.min(newestAged(ages, constants.drainAgeMs) ?? 0, highest);
-  return oldEnough > root.horizon && isDrainWorthIt(context, root, segments, oldEnough) ? oldEnough : root.drain;
+  return oldEnough > root.horizon && isDrainWorthIt(context, found, oldEnough) ? oldEnough : root.drain;
 }
 
 /**
  * A drain needs little reason, but without any none starts, and an idle store comes to rest. For the merges that are to come, which
  * drop what a horizon lets go, it is enough if it moves now and then.
  */
-function isDrainWorthIt(context: PassContext, root: Root, segments: LogListing, horizon: number): boolean {
-  if (holdsUp(context, root, { segments, horizon })) return true;
+function isDrainWorthIt(context: PassContext, found: Found, horizon: number): boolean {
+  const { root } = found.base;
+  if (holdsUp(context, found, horizon)) return true;
   return horizon >= root.horizon + context.constants.drainAgeRoots && awaitsHorizon(root);
 }
 
-/** What only a horizon can clear away: segments of writers that fell silent, entries of `absorbed` that can't be forgotten, tombstones. */
-function holdsUp({ medium }: PassContext, root: Root, { segments, horizon }: { segments: LogListing; horizon: number }): boolean {
+/** What only a horizon can clear away: segments of silent writers, entries of `absorbed` that can't be forgotten, tombstones, expired puts. */
+function holdsUp({ medium }: PassContext, { base, segments, expiredBeforeMs }: Found, horizon: number): boolean {
+  const { root } = base;
   const isBelow = (number: number): boolean => number >= root.horizon && number < horizon;
   for (const { id, text } of segments.values()) if (isBelow(id.root) && root.absorbed.get(text)?.sealed !== true) return true;
   if (!medium.canAppend) {
     for (const text of root.absorbed.keys()) if (isBelow(parseSegmentId(text)?.root ?? -1) && !segments.has(text)) return true;
   }
-  return root.shards.some((shard) => !isWorthSweeping(shard, root.horizon) && isWorthSweeping(shard, horizon));
+  return root.shards.some(
+    (shard) => !isWorthSweeping(shard, { horizon: root.horizon, expiredBeforeMs }) && isWorthSweeping(shard, { horizon, expiredBeforeMs }),
+  );
 }
 
 export interface Forgetting {
@@ -88,24 +109,23 @@ export function isSegmentDone(root: Root, { text, id }: { text: string; id: { ro
  * True if garbage waits for roots to age, and none was published for a minute. Not for a minute by this machine's clock alone: the
  * ages go by the medium's.
  */
-export async function isHousekeepingDue(context: PassContext, base: RootBase, segments: LogListing): Promise<boolean> {
-  if (!hasGarbage(context, base, segments)) return false;
-  const { medium, system, layout } = context;
-  const { number } = base.root;
-  const listed = await medium.list(layout.root, { stats: true, ...(number === 0 ? {} : { after: rootName(layout, number - 1) }) });
-  const modifiedMs = listed.find(({ name }) => name === rootName(layout, number))?.modifiedMs;
+export async function isHousekeepingDue(context: PassContext, found: Found): Promise<boolean> {
+  if (!hasGarbage(context, found)) return false;
+  const { medium, system } = context;
+  const modifiedMs = await rootModifiedMs(context, found.base.root.number);
   if (modifiedMs === undefined) return false;
   // A difference below zero is no reason to wait for ever.
   const isOld = (nowMs: number): boolean => Math.abs(nowMs - modifiedMs) >= HOUSEKEEPING_MS;
   return isOld(system.wallNowMs()) && isOld((await medium.nowMs()) ?? system.wallNowMs());
 }
 
-function hasGarbage(context: PassContext, base: RootBase, segments: LogListing): boolean {
+function hasGarbage(context: PassContext, found: Found): boolean {
+  const { base, segments } = found;
   const { root, rootsListed } = base;
   if (root.dropped.size > 0 || rootsListed > context.constants.rootsKept) return true;
   for (const segment of segments.values()) if (isSegmentDone(root, segment)) return true;
   return (
     forget(context, root, { absorbed: root.absorbed, segments }).count > 0 ||
-    (root.state === 'live' && holdsUp(context, root, { segments, horizon: root.number + 1 }))
+    (root.state === 'live' && holdsUp(context, found, root.number + 1))
   );
 }

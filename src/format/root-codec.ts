@@ -6,7 +6,7 @@ import { decodeCheckedJson } from './checked-json.ts';
 import { checkFeatures, FORMAT_VERSION } from './features.ts';
 import type { Absorbed, PassCounts, Root, Shard, TableRef } from './root.ts';
 
-type TableRow = [number, number, number, number, string, string, number, number, number, number, number];
+type TableRow = [number, number, number, number, string, string, number, number, number, number, number, number];
 type StampRow = [number, string, number] | null;
 
 /** The JSON form of a root. */
@@ -84,6 +84,7 @@ function tableRow(table: TableRef, file: number): TableRow {
     table.tombstones,
     table.expiring,
     table.maxTime,
+    table.lastExpiryMs,
     table.checksum,
   ];
 }
@@ -154,7 +155,8 @@ function toTable(row: TableRow, files: readonly string[]): TableRef {
     tombstones: row[7],
     expiring: row[8],
     maxTime: row[9],
-    checksum: row[10],
+    lastExpiryMs: row[10],
+    checksum: row[11],
   };
 }
 

@@ -22,6 +22,8 @@ export interface TableRef {
   readonly expiring: number;
   /** Newest stamp time in the table: what has a newer one need not look here. */
   readonly maxTime: number;
+  /** When the last of the expiring puts expires, milliseconds since 1970; 0 if there are none. */
+  readonly lastExpiryMs: number;
   /** CRC-32 of the checksums of its filter, index and footer; the index has those of the blocks, so it stands for every byte. */
   readonly checksum: number;
 }

@@ -300,6 +300,11 @@ function mapFooter(map: FieldMap, reader: ByteReader): void {
   );
   map.field(
     reader,
+    () => reader.u64(),
+    (ms) => `lastExpiryMs ${ms}`,
+  );
+  map.field(
+    reader,
     () => reader.u32(),
     () => 'checksum of the footer',
   );

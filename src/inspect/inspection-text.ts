@@ -86,11 +86,13 @@ function rootLines(facts: Record<string, unknown>): string[] {
 }
 
 function tableRowText(row: readonly unknown[], files: readonly unknown[]): string {
-  const [file, offset, length, indexOffset, first, last, entries, tombstones, expiring, maxTime, checksum] = row;
+  const [file, offset, length, indexOffset, first, last, entries, tombstones, expiring, maxTime, lastExpiry, checksum] = row;
   const crc = typeof checksum === 'number' ? checksum.toString(16).padStart(8, '0') : String(checksum);
   return (
     `${String(files[Number(file)])} at ${String(offset)}, ${String(length)} bytes, blocks end at ${String(indexOffset)}: ` +
-    `${show(first)} to ${show(last)}, ${String(entries)} entries, ${String(tombstones)} tombstones, ${String(expiring)} expiring, ` +
+    `${show(first)} to ${show(last)}, ${String(entries)} entries, ${String(tombstones)} tombstones, ${String(expiring)} expiring${
+      lastExpiry === 0 ? '' : ` until ${iso(Number(lastExpiry))}`
+    }, ` +
     `newest ${timeText(Number(maxTime))}, checksum ${crc}`
   );
 }

@@ -256,8 +256,10 @@ function decodeBlock(bytes: Buffer, { offset, length }: Omit<BlockRange, 'checks
   }
 }
 
-function countBlocks(blocks: readonly TableBlock[]): Pick<TableRef, 'entries' | 'tombstones' | 'expiring' | 'maxTime' | 'first' | 'last'> {
-  const counts = { entries: 0, tombstones: 0, expiring: 0, maxTime: 0, first: '' as Key, last: '' as Key };
+function countBlocks(
+  blocks: readonly TableBlock[],
+): Pick<TableRef, 'entries' | 'tombstones' | 'expiring' | 'maxTime' | 'lastExpiryMs' | 'first' | 'last'> {
+  const counts = { entries: 0, tombstones: 0, expiring: 0, maxTime: 0, lastExpiryMs: 0, first: '' as Key, last: '' as Key };
   for (const { block } of blocks) {
     if (block === undefined) continue;
     if (counts.entries === 0) counts.first = block.keyAt(0);
@@ -266,20 +268,30 @@ function countBlocks(blocks: readonly TableBlock[]): Pick<TableRef, 'entries' | 
       const { value, expiresAtMs, stamp } = block.entryAt(i);
       counts.entries++;
       if (value === undefined) counts.tombstones++;
-      else if (expiresAtMs !== 0) counts.expiring++;
+      else if (expiresAtMs !== 0) {
+        counts.expiring++;
+        counts.lastExpiryMs = Math.max(counts.lastExpiryMs, expiresAtMs);
+      }
       if (stamp.time > counts.maxTime) counts.maxTime = stamp.time;
     }
   }
   return counts;
 }
 
-function pickCounts({ entries, tombstones, expiring, maxTime }: Pick<TableRef, 'entries' | 'tombstones' | 'expiring' | 'maxTime'>): {
+function pickCounts({
+  entries,
+  tombstones,
+  expiring,
+  maxTime,
+  lastExpiryMs,
+}: Pick<TableRef, 'entries' | 'tombstones' | 'expiring' | 'maxTime' | 'lastExpiryMs'>): {
   entries: number;
   tombstones: number;
   expiring: number;
   maxTime: number;
+  lastExpiryMs: number;
 } {
-  return { entries, tombstones, expiring, maxTime };
+  return { entries, tombstones, expiring, maxTime, lastExpiryMs };
 }
 
 function show(value: unknown): string {

@@ -7,12 +7,11 @@
  */
 import { PeatError } from '../base/errors.ts';
 import type { System } from '../base/system.ts';
-import type { BlockingMedium, ByteRange, ListedObject, ListOptions, Medium, PutOptions } from './medium.ts';
+import type { BlockingMedium, ByteRange, ListedObject, ListOptions, Medium } from './medium.ts';
 
 type Call =
   | { readonly op: 'get'; readonly name: string; readonly range: ByteRange | undefined }
   | { readonly op: 'list'; readonly prefix: string; readonly options: ListOptions }
-  | { readonly op: 'put'; readonly name: string; readonly bytes: Uint8Array; readonly options: PutOptions }
   | { readonly op: 'sleep'; readonly ms: number };
 
 /** A protocol function under way; returns a T. */
@@ -24,10 +23,6 @@ export function* getSteps(name: string, range?: ByteRange): Steps<Buffer | undef
 
 export function* listSteps(prefix: string, options: ListOptions = {}): Steps<ListedObject[]> {
   return (yield { op: 'list', prefix, options }) as ListedObject[];
-}
-
-export function* putSteps(name: string, bytes: Uint8Array, options: PutOptions = {}): Steps<boolean> {
-  return (yield { op: 'put', name, bytes, options }) as boolean;
 }
 
 export function* sleepSteps(ms: number): Steps<void> {
@@ -63,8 +58,6 @@ function callAsync(call: Call, { medium, system, signal }: StepsContext): Promis
       return medium.get(call.name, call.range);
     case 'list':
       return medium.list(call.prefix, { ...call.options, signal });
-    case 'put':
-      return medium.putIfAbsent(call.name, call.bytes, call.options);
     case 'sleep':
       return system.sleep(call.ms, { signal });
   }
@@ -94,8 +87,6 @@ function callBlocking(call: Call, blocking: BlockingMedium, system: System): unk
       return blocking.get(call.name, call.range);
     case 'list':
       return blocking.list(call.prefix, call.options);
-    case 'put':
-      return blocking.putIfAbsent(call.name, call.bytes, call.options);
     case 'sleep':
       return system.sleepSync(call.ms);
   }

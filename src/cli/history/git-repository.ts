@@ -125,28 +125,16 @@ export class GitRepository implements HistorySource {
 
 type TimedCommit = RawCommit & { readonly time: number };
 
-const DIFF_TREE = [
-  'diff-tree',
-  ...[
-    '--stdin',
-    '--root',
-    '-r',
-    '--raw',
-    '-z',
-    '--no-renames',
-    '--no-abbrev',
-    '--no-relative',
-    '--ignore-submodules=none',
-    '--no-ext-diff',
-  ],
-];
+// Settings of the user that change what is shown are overruled.
+const OVERRULING = ['--no-renames', '--no-abbrev', '--no-relative', '--no-ext-diff', '--ignore-submodules=none'];
+const DIFF_TREE = ['diff-tree', '--stdin', '--root', '-r', '--raw', '-z', ...OVERRULING];
 
 function hasSize({ blob, isSubmodule }: RawChange): boolean {
   return blob !== undefined && !isSubmodule;
 }
 
 function parseTreeEntry(entry: string): { path: string; size: number | '-'; blob: string } {
-  const match = /^\d+ \w+ ([0-9a-f]+) +(\d+|-)\t([^]+)$/.exec(entry);
+  const match = /^\d+ \w+ ([0-9a-f]+) +(\d+|-)\t(.+)$/s.exec(entry);
   if (match === null) throw new Error(`can't read the output of git ls-tree: ${JSON.stringify(entry.slice(0, 120))}`);
   const [, blob, size, path] = match as unknown as [string, string, string, string];
   return { path, size: size === '-' ? size : Number(size), blob };

@@ -80,7 +80,7 @@ export class ReplayWriter {
         const how = await this.#process.ended;
         if (how === 0 && this.#ending && this.#unacknowledged.length === 0) return;
         // A killed process may leave half a line.
-        if (how !== 'SIGKILL') throw torn ?? new Error(`a writer ended early: ${how}`);
+        if (how !== 'SIGKILL') throw new Error(`a writer ended early: ${how}${torn === undefined ? '' : `, ${String(torn)}`}`);
         this.restarts++;
         this.#process = this.#start();
       }

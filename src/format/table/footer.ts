@@ -1,12 +1,12 @@
-/** The last 48 bytes of a table: how long it is, where its parts stand, and what it holds. */
+/** The last 56 bytes of a table: how long it is, where its parts stand, and what it holds. */
 import { type ByteWriter, MalformedError, readU64 } from '../../base/bytes.ts';
 import { crc32 } from '../checksum.ts';
 
-export const FOOTER_BYTES = 48;
+export const FOOTER_BYTES = 56;
 const TABLE_MAGIC = Buffer.from('PEATTBL1', 'latin1');
 
-const CHECKSUM_AT = 36;
-const MAGIC_AT = 40;
+const CHECKSUM_AT = 44;
+const MAGIC_AT = 48;
 
 export interface Footer {
   /** Of the whole table, the footer included. */
@@ -20,6 +20,7 @@ export interface Footer {
   readonly tombstones: number;
   readonly expiring: number;
   readonly maxTime: number;
+  readonly lastExpiryMs: number;
 }
 
 /** Appends the footer. Returns its checksum. */
@@ -33,6 +34,7 @@ export function writeFooter(writer: ByteWriter, footer: Footer): number {
   writer.u32(footer.tombstones);
   writer.u32(footer.expiring);
   writer.u64(footer.maxTime);
+  writer.u64(footer.lastExpiryMs);
   const checksum = crc32(writer.view(start));
   writer.u32(checksum);
   writer.bytes(TABLE_MAGIC);
@@ -60,9 +62,11 @@ export function readFooter(bytes: Buffer): Footer {
     tombstones: bytes.readUInt32LE(start + 20),
     expiring: bytes.readUInt32LE(start + 24),
     maxTime: readU64(bytes, start + 28),
+    lastExpiryMs: readU64(bytes, start + 36),
   };
   const inOrder = footer.filterOffset <= footer.indexOffset && footer.indexOffset + FOOTER_BYTES < footer.length;
-  if (!inOrder || !Number.isSafeInteger(footer.maxTime)) throw new MalformedError('the footer is malformed', start);
+  if (!inOrder || !Number.isSafeInteger(footer.maxTime) || !Number.isSafeInteger(footer.lastExpiryMs))
+    throw new MalformedError('the footer is malformed', start);
   return footer;
 }
 

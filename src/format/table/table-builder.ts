@@ -37,6 +37,7 @@ export class TableBuilder {
   #entries = 0;
   #tombstones = 0;
   #expiring = 0;
+  #lastExpiryMs = 0;
   #maxTime = 0;
   #finished = false;
 
@@ -64,7 +65,10 @@ export class TableBuilder {
     this.#last = entry.key;
     this.#entries++;
     if (entry.value === undefined) this.#tombstones++;
-    else if (entry.expiresAtMs !== 0) this.#expiring++;
+    else if (entry.expiresAtMs !== 0) {
+      this.#expiring++;
+      if (entry.expiresAtMs > this.#lastExpiryMs) this.#lastExpiryMs = entry.expiresAtMs;
+    }
     if (entry.stamp.time > this.#maxTime) this.#maxTime = entry.stamp.time;
     this.#filter.add(entry.key);
     this.#block.add(entry);
@@ -96,7 +100,13 @@ export class TableBuilder {
     writer.u32(index);
     const length = writer.length - this.#start + FOOTER_BYTES;
     assert(length <= TABLE_BYTES_MAX, "a table's offsets fit in 32 bits");
-    const counts = { entries: this.#entries, tombstones: this.#tombstones, expiring: this.#expiring, maxTime: this.#maxTime };
+    const counts = {
+      entries: this.#entries,
+      tombstones: this.#tombstones,
+      expiring: this.#expiring,
+      maxTime: this.#maxTime,
+      lastExpiryMs: this.#lastExpiryMs,
+    };
     const footer = writeFooter(writer, { length, filterOffset, indexOffset, blocks: this.#blocks, ...counts });
     return {
       bytes: writer.view(this.#start),

@@ -79,6 +79,7 @@ export class TableIndex {
       footer.tombstones === ref.tombstones &&
       footer.expiring === ref.expiring &&
       footer.maxTime === ref.maxTime &&
+      footer.lastExpiryMs === ref.lastExpiryMs &&
       index.lastKeyOf(index.blocks - 1) === ref.last;
     if (!agrees) throw new MalformedError('the table is not the one its root describes', ref.length - FOOTER_BYTES);
     return index;

@@ -216,6 +216,21 @@ describe.each([true, false])('a pass, on a medium with append: %s', (canAppend) 
     expect(await w.differences()).toEqual([]);
   });
 
+  test('drops expired puts of shards that nobody writes to any more', async () => {
+    const w = new CompactorWorld({ canAppend: true });
+    await createNamespace(w.plain);
+    const expiresAtMs = w.system.wallNowMs() + 1000;
+    await w.write(Array.from({ length: 20 }, (_, i) => put(`k${i}`, 'gone soon', expiresAtMs)));
+    await w.write([put('stays', '1')]);
+    for (let i = 0; i < 20; i++) {
+      await w.system.advance(61_000);
+      await compactOnce(w.plain);
+      expect(await w.differences()).toEqual([]);
+    }
+    const tables = (await w.root()).shards.flatMap((shard) => shard.tables);
+    expect(tables.map(({ entries, expiring }) => ({ entries, expiring }))).toEqual([{ entries: 1, expiring: 0 }]);
+  });
+
   test('drops an expired put only after the grace, and after the horizon', async () => {
     const w = await world({ canAppend });
     const expiresAtMs = w.system.wallNowMs() + 1000;

@@ -8,7 +8,19 @@ import { CompactorWorld, put } from '../../support/compactor-world.ts';
 
 function table(length: number, file = 'f', offset = 0): TableRef {
   const keys = { first: 'a' as Key, last: 'b' as Key };
-  return { file, offset, length, indexOffset: 0, ...keys, entries: 1, tombstones: 0, expiring: 0, maxTime: 0, checksum: 0 };
+  return {
+    file,
+    offset,
+    length,
+    indexOffset: 0,
+    ...keys,
+    entries: 1,
+    tombstones: 0,
+    expiring: 0,
+    maxTime: 0,
+    lastExpiryMs: 0,
+    checksum: 0,
+  };
 }
 
 function shard(from: string, ...tables: readonly TableRef[]): Shard {

@@ -15,6 +15,7 @@ const table = {
   tombstones: 1,
   expiring: 0,
   maxTime: 7,
+  lastExpiryMs: 0,
   checksum: 5,
 };
 const root: Root = {

@@ -65,6 +65,7 @@ describe('a table', () => {
         tombstones: entries.filter((entry) => entry.value === undefined).length,
         expiring: entries.filter((entry) => entry.expiresAtMs !== 0).length,
         maxTime: Math.max(...entries.map((entry) => entry.stamp.time)),
+        lastExpiryMs: Math.max(0, ...entries.map((entry) => entry.expiresAtMs)),
         checksum: index.checksum,
       });
     }
@@ -89,12 +90,12 @@ describe('a table', () => {
     for (const count of [7, 8]) {
       const table = build(Array.from({ length: count }, (_, i) => put(`k${i}`)));
       const { filterOffset, indexOffset } = indexOf(table).footer;
-      const footerAt = table.length - 48;
+      const footerAt = table.length - 56;
       const parts = Buffer.alloc(12);
       expect(indexOffset > filterOffset).toBe(count === 8);
       if (count === 8) table.bytes.copy(parts, 0, indexOffset - 4, indexOffset);
       table.bytes.copy(parts, 4, footerAt - 4, footerAt);
-      table.bytes.copy(parts, 8, footerAt + 36, footerAt + 40);
+      table.bytes.copy(parts, 8, footerAt + 44, footerAt + 48);
       expect(table.checksum).toBe(crc32(parts));
     }
   });
@@ -263,12 +264,12 @@ describe('a damaged table', () => {
     for (let n = 0; n < 2000; n++) {
       const bytes = Buffer.from(table.bytes.subarray(table.indexOffset));
       const indexAt = indexOffset - table.indexOffset;
-      const footerAt = bytes.length - 48;
+      const footerAt = bytes.length - 56;
       const inFooter = from.below(2) === 0;
-      const at = inFooter ? footerAt + from.below(36) : indexAt + from.below(footerAt - 4 - indexAt);
+      const at = inFooter ? footerAt + from.below(44) : indexAt + from.below(footerAt - 4 - indexAt);
       bytes[at] = from.below(256);
       bytes.writeUInt32LE(crc32(bytes.subarray(indexAt, footerAt - 4)), footerAt - 4);
-      bytes.writeUInt32LE(crc32(bytes.subarray(footerAt, footerAt + 36)), footerAt + 36);
+      bytes.writeUInt32LE(crc32(bytes.subarray(footerAt, footerAt + 44)), footerAt + 44);
       try {
         const index = TableIndex.read(bytes, table.indexOffset);
         for (let i = 0; i < index.blocks; i++) index.lastKeyOf(i);
@@ -315,10 +316,10 @@ describe('listTables', () => {
     const cases: [Buffer, number][] = [
       [file.subarray(0, -1), file.length - 1 - 8],
       [Buffer.concat([file, Buffer.from([0])]), file.length + 1 - 8],
-      [file.subarray(1), one.length - 1 - 48],
+      [file.subarray(1), one.length - 1 - 56],
       [flipped(one.length - 1), one.length - 8],
-      [flipped(one.length - 48), one.length - 48],
-      [flipped(file.length - 48 - 5), one.length + indexOf(build([put('b')])).footer.indexOffset],
+      [flipped(one.length - 56), one.length - 56],
+      [flipped(file.length - 56 - 5), one.length + indexOf(build([put('b')])).footer.indexOffset],
       [Buffer.alloc(0), 0],
       [Buffer.from('PEATTBL1'), 0],
     ];
