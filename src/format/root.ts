@@ -100,3 +100,26 @@ export const NO_COUNTS: PassCounts = {
   salvageLost: 0,
   tableBytesOut: 0,
 };
+
+/** The root of a namespace that holds nothing. Below its own number there is no segment. */
+export function emptyRoot(namespace: string, facts: Pick<Root, 'number' | 'previous' | 'nonce' | 'createdAtMs'>): Root {
+  const { number } = facts;
+  return {
+    namespace,
+    ...facts,
+    readerFeatures: [],
+    writerFeatures: [],
+    state: 'live',
+    horizon: number,
+    drain: number,
+    forgot: number,
+    maxStamp: undefined,
+    dropFloor: undefined,
+    absorbed: new Map(),
+    serialThrough: {},
+    serialNonces: {},
+    shards: [],
+    dropped: new Map(),
+    counts: NO_COUNTS,
+  };
+}

@@ -24,7 +24,7 @@ import type { Entry } from '../format/entry.ts';
 import { type NamespaceLayout, parseRootName, parseTableFile, rootName } from '../format/layout.ts';
 import { NO_COUNTS, type Root } from '../format/root.ts';
 import { assertRootIs, decodeRoot } from '../format/root-codec.ts';
-import { emptyRoot } from '../manifest/commit-root.ts';
+import { newRoot } from '../manifest/commit-root.ts';
 import type { Medium } from '../medium/medium.ts';
 import { mendCheckedJson } from './mend.ts';
 import { dissectTable, sliceTables } from './table-anatomy.ts';
@@ -104,7 +104,7 @@ export async function rebuildRoot(context: RootsContext, found: RootsFound): Pro
   const number = found.newest + 1;
   const base = found.root ?? found.before;
   const root: Root = {
-    ...(base ?? { ...emptyRoot(layout.namespace, { system }), horizon: 0, drain: 0, forgot: number }),
+    ...(base ?? { ...newRoot(layout.namespace, { system }), horizon: 0, drain: 0, forgot: number }),
     number,
     previous: found.sha256,
     nonce: newNonce(system),

@@ -14,7 +14,7 @@ import { maxStamp } from '../base/stamp.ts';
 import { newNonce, type System } from '../base/system.ts';
 import { checkWriterFeatures } from '../format/features.ts';
 import { type NamespaceLayout, parseRootName, rootName } from '../format/layout.ts';
-import { NO_COUNTS, type Root } from '../format/root.ts';
+import { emptyRoot, NO_COUNTS, type Root } from '../format/root.ts';
 import { assertRootIs, decodeRoot, rootToJson } from '../format/root-codec.ts';
 import type { Medium } from '../medium/medium.ts';
 import { getSteps, listSteps, runAsync, type Steps } from '../medium/steps.ts';
@@ -76,30 +76,10 @@ function sha256Of(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** Root 0 of a namespace, or, at a higher number, the start of one that was dropped before. */
-export function emptyRoot(namespace: string, context: { system: System; number?: number; previous?: string | null }): Root {
+/** Root 0 of a namespace, or an empty one at a higher number. */
+export function newRoot(namespace: string, context: { system: System; number?: number; previous?: string | null }): Root {
   const { system, number = 0, previous = null } = context;
-  return {
-    namespace,
-    number,
-    previous,
-    nonce: newNonce(system),
-    readerFeatures: [],
-    writerFeatures: [],
-    state: 'live',
-    createdAtMs: system.wallNowMs(),
-    horizon: number,
-    drain: number,
-    forgot: number,
-    maxStamp: undefined,
-    dropFloor: undefined,
-    absorbed: new Map(),
-    serialThrough: {},
-    serialNonces: {},
-    shards: [],
-    dropped: new Map(),
-    counts: NO_COUNTS,
-  };
+  return emptyRoot(namespace, { number, previous, nonce: newNonce(system), createdAtMs: system.wallNowMs() });
 }
 
 /** The root after `base`: the same but for `changes`. */
@@ -146,7 +126,7 @@ export async function createNamespace(context: RootContext): Promise<'created' |
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     const base = await runAsync(readRootBase(layout, system), context);
     if (base?.root.state === 'live') return 'exists';
-    const commit = await commitRoot(context, base === undefined ? emptyRoot(layout.namespace, { system }) : rebornRoot(base, system));
+    const commit = await commitRoot(context, base === undefined ? newRoot(layout.namespace, { system }) : rebornRoot(base, system));
     if (commit.outcome === 'committed') return 'created';
   }
   throw raceError(layout);

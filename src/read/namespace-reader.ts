@@ -12,7 +12,7 @@ import type { System } from '../base/system.ts';
 import type { Entry } from '../format/entry.ts';
 import type { NamespaceLayout } from '../format/layout.ts';
 import { parseSegmentId } from '../format/layout.ts';
-import { NO_COUNTS, type Root } from '../format/root.ts';
+import { emptyRoot } from '../format/root.ts';
 import type { Medium } from '../medium/medium.ts';
 import { runAsync, runBlocking } from '../medium/steps.ts';
 import { type KeyRange, RangeReader } from './scan.ts';
@@ -41,28 +41,7 @@ export interface ReadOptions {
 
 /** What a namespace that does not exist reads as. */
 function emptyState(namespace: string): State {
-  const root: Root = {
-    namespace,
-    number: -1,
-    previous: null,
-    nonce: '',
-    readerFeatures: [],
-    writerFeatures: [],
-    state: 'live',
-    createdAtMs: 0,
-    horizon: 0,
-    drain: 0,
-    forgot: 0,
-    maxStamp: undefined,
-    dropFloor: undefined,
-    absorbed: new Map(),
-    serialThrough: {},
-    serialNonces: {},
-    shards: [],
-    dropped: new Map(),
-    counts: NO_COUNTS,
-  };
-  return { root, shards: [], tail: new Map() };
+  return { root: emptyRoot(namespace, { number: -1, previous: null, nonce: '', createdAtMs: 0 }), shards: [], tail: new Map() };
 }
 
 export class NamespaceReader {

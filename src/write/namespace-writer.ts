@@ -12,16 +12,14 @@
 import { assert, isPeatError, PeatError } from '../base/errors.ts';
 import type { StampClock } from '../base/stamp.ts';
 import { newWriterId, type System } from '../base/system.ts';
-import { checkWriterFeatures } from '../format/features.ts';
-import { type NamespaceLayout, rootName, segmentIdText } from '../format/layout.ts';
+import { type NamespaceLayout, segmentIdText } from '../format/layout.ts';
 import { openSegmentWriter, type SegmentWriter } from '../log/segment-writer.ts';
-import { elapsedMs, type Moment, newestRoot, now, ROOT_TRUST_MS, type RootReading } from '../manifest/newest-root.ts';
+import { elapsedMs, type Moment, now, ROOT_TRUST_MS, type RootReading } from '../manifest/newest-root.ts';
 import type { Medium } from '../medium/medium.ts';
 import { requireBlocking, runAsync, runBlocking, type Steps, sleepSteps } from '../medium/steps.ts';
 import { type Fate, fateOf } from './post-check.ts';
+import { WriterRoot } from './writer-root.ts';
 
-/** A root read longer ago is read again before an append. */
-const ROOT_REFRESH_MS = 30_000;
 /** A segment is left when its root was read longer ago, so that no horizon comes near it. */
 const SEGMENT_AGE_MAX_MS = 5 * 60_000;
 /** A group takes no more batches beyond this; a single batch may be larger. */
@@ -73,11 +71,9 @@ export class NamespaceWriter {
   readonly #options: NamespaceWriterOptions;
   readonly #writerId: string;
   #clock: StampClock | undefined;
-  #reading: RootReading | undefined;
+  readonly #root: WriterRoot;
   #segment: SegmentWriter | undefined;
   #segmentReadAt: Moment | undefined;
-  #namespaceIsDurable = false;
-  #isRootDoubtful = false;
   #sequence = 0;
   #queue: Pending[] = [];
   #queuedBytes = 0;
@@ -90,7 +86,7 @@ export class NamespaceWriter {
   #closed = false;
 
   /** Facts for `stats()`. */
-  readonly counters = { batches: 0, groups: 0, bytes: 0, segments: 0, rootReads: 0, postChecks: 0, retries: 0 };
+  readonly #counters = { batches: 0, groups: 0, bytes: 0, segments: 0, postChecks: 0, retries: 0 };
 
   constructor(context: { medium: Medium; system: System; layout: NamespaceLayout }, options: NamespaceWriterOptions) {
     this.#medium = context.medium;
@@ -98,6 +94,12 @@ export class NamespaceWriter {
     this.#layout = context.layout;
     this.#options = options;
     this.#writerId = newWriterId(context.system);
+    this.#root = new WriterRoot(context, {
+      create: options.create,
+      durable: options.durability === 'sync',
+      knownRoot: options.knownRoot,
+      observe: (time) => this.#clock?.observe(time),
+    });
   }
 
   /**
@@ -175,9 +177,13 @@ export class NamespaceWriter {
     return outcome.token;
   }
 
+  get counters(): Readonly<Record<'batches' | 'groups' | 'bytes' | 'segments' | 'postChecks' | 'retries' | 'rootReads', number>> {
+    return { ...this.#counters, rootReads: this.#root.reads };
+  }
+
   /** The namespace was dropped, or may have been: the root is read again before the next append. */
   forgetRoot(): void {
-    this.#isRootDoubtful = true;
+    this.#root.doubt();
   }
 
   /** Waits for everything that was called, seals, and takes nothing more. Idempotent. */
@@ -233,8 +239,7 @@ export class NamespaceWriter {
     try {
       for (let attempt = 0; attempt <= RETRIES_MAX; attempt++) {
         this.#clock ??= await this.#options.clock();
-        if (!this.#rootIsFresh()) await this.#readOrCreate();
-        if (!this.#namespaceIsDurable) await this.#anchorNamespace();
+        await this.#root.prepare();
         await this.#leaveOldSegment();
         if (group.batches.length === 0) return;
         const segment = this.#currentSegment();
@@ -257,8 +262,7 @@ export class NamespaceWriter {
         const clock = this.#clock ?? this.#options.clock();
         assert(!(clock instanceof Promise), "the clock of a blocking medium is this machine's");
         this.#clock = clock;
-        if (!this.#rootIsFresh()) this.#readRootBlocking();
-        if (!this.#namespaceIsDurable) this.#anchorNamespaceBlocking();
+        this.#root.prepareBlocking();
         // A folder of objects takes one at a time: while one is being put, another segment is needed.
         if (!this.#medium.canAppend && this.#underWay?.segment === this.#segment) this.#segment = undefined;
         if (this.#segmentIsOld()) this.#dropSegment();
@@ -332,101 +336,26 @@ export class NamespaceWriter {
       } else if (fate === 'unknown') {
         batch.reject(this.#unknown('its segment was forgotten before it could be checked'));
       } else {
-        this.counters.batches++;
-        this.counters.bytes += batch.payload.length;
+        this.#counters.batches++;
+        this.#counters.bytes += batch.payload.length;
         batch.resolve(`${this.#layout.namespace}:${text}@${ends[i]}`);
       }
     });
     group.batches = dead;
     group.isWritten = false;
-    this.counters.groups++;
+    this.#counters.groups++;
     if (dead.length === 0) return true;
-    this.counters.retries++;
+    this.#counters.retries++;
     if (this.#segment === segment) this.#segment = undefined;
     return false;
   }
 
-  #rootIsFresh(): boolean {
-    const known = this.#options.knownRoot();
-    if (known !== undefined && known.readAt.monotonicMs > (this.#reading?.readAt.monotonicMs ?? -1)) this.#adopt(known);
-    return !this.#isRootDoubtful && this.#reading !== undefined && elapsedMs(this.#system, this.#reading.readAt) < ROOT_REFRESH_MS;
-  }
-
-  /** The first write through a handle may create the namespace; a drop that comes later is an error. */
-  async #readOrCreate(): Promise<void> {
-    const context = { medium: this.#medium, system: this.#system, layout: this.#layout };
-    try {
-      await runAsync(this.#readRoot(), context);
-    } catch (error) {
-      const missing = isPeatError(error, 'NAMESPACE_NOT_FOUND') || isPeatError(error, 'NAMESPACE_DROPPED');
-      if (!missing || !this.#options.create || this.#reading !== undefined) throw error;
-      const { createNamespace } = await import('../manifest/commit-root.ts');
-      await createNamespace(context);
-      await runAsync(this.#readRoot(), context);
-    }
-  }
-
-  /**
-   * The first root of a namespace may be seen before the process that puts it has synced its name, or died over it. Without that root,
-   * nobody would look for what is acknowledged here. Later roots need no such care: whoever puts one has synced the first (rule A15).
-   */
-  async #anchorNamespace(): Promise<void> {
-    if (this.#needsAnchor()) await this.#medium.syncNames(this.#layout.root);
-    this.#namespaceIsDurable = true;
-  }
-
-  #anchorNamespaceBlocking(): void {
-    if (this.#needsAnchor()) requireBlocking(this.#medium).syncNames(this.#layout.root);
-    this.#namespaceIsDurable = true;
-  }
-
-  #needsAnchor(): boolean {
-    const root = this.#reading?.root;
-    assert(root !== undefined, 'a root was read');
-    return this.#options.durability === 'sync' && root.number === root.horizon;
-  }
-
-  #readRootBlocking(): void {
-    try {
-      runBlocking(this.#readRoot(), { medium: this.#medium, system: this.#system });
-    } catch (error) {
-      if (!isPeatError(error, 'NAMESPACE_NOT_FOUND') || !this.#options.create) throw error;
-      const { namespace } = this.#layout;
-      throw new PeatError(error.code, `there is no namespace ${namespace}, and a blocking write creates none; call createNamespace first`, {
-        namespace,
-      });
-    }
-  }
-
-  *#readRoot(): Steps<void> {
-    this.counters.rootReads++;
-    const reading = yield* newestRoot(this.#layout, this.#system, { known: this.#reading, isRemote: this.#medium.isRemote });
-    if (reading === undefined) {
-      throw new PeatError('NAMESPACE_NOT_FOUND', `there is no namespace ${this.#layout.namespace}`, { namespace: this.#layout.namespace });
-    }
-    this.#adopt(reading);
-    this.#isRootDoubtful = false;
-  }
-
-  #adopt(reading: RootReading): void {
-    const { root } = reading;
-    checkWriterFeatures(root, rootName(this.#layout, root.number));
-    if (root.state === 'dropped') {
-      throw new PeatError('NAMESPACE_DROPPED', `namespace ${this.#layout.namespace} was dropped`, { namespace: this.#layout.namespace });
-    }
-    this.#reading = reading;
-    if (root.maxStamp !== undefined) this.#clock?.observe(root.maxStamp.time);
-    if (root.dropFloor !== undefined) this.#clock?.observe(root.dropFloor.time);
-  }
-
   /** True where the shortcut of the design holds: the root is young enough that no horizon can be near the segment. */
   #isFast(segment: SegmentWriter): boolean {
-    const reading = this.#reading;
-    assert(reading !== undefined, 'a root was read before the append');
-    const { horizon, drain } = reading.root;
+    const { root, readAt } = this.#root.reading;
     // A machine that is paused may miss the time on all of its clocks. On a remote medium others go on meanwhile: there it is checked.
     if (this.#medium.isRemote) return false;
-    return segment.id.root >= Math.max(horizon, drain) && elapsedMs(this.#system, reading.readAt) < ROOT_TRUST_MS;
+    return segment.id.root >= Math.max(root.horizon, root.drain) && elapsedMs(this.#system, readAt) < ROOT_TRUST_MS;
   }
 
   #postCheckBlocking(segment: SegmentWriter, ends: readonly number[]): Fate[] {
@@ -444,13 +373,12 @@ export class NamespaceWriter {
   };
 
   *#postCheck(segment: SegmentWriter, ends: readonly number[]): Steps<Fate[]> {
-    this.counters.postChecks++;
+    this.#counters.postChecks++;
     const text = segmentIdText(segment.id);
     const startedAt = now(this.#system);
     for (;;) {
-      yield* this.#readRoot();
-      const root = this.#reading?.root;
-      assert(root !== undefined, 'a root was read');
+      yield* this.#root.read();
+      const { root } = this.#root;
       const fates = ends.map((end) => fateOf(root, { id: segment.id, text, end }));
       if (!fates.includes('wait')) return fates;
       if (elapsedMs(this.#system, startedAt) > DRAIN_WAIT_MS) {
@@ -464,13 +392,12 @@ export class NamespaceWriter {
 
   #segmentIsOld(): boolean {
     const segment = this.#segment;
-    const reading = this.#reading;
-    if (segment === undefined || reading === undefined || this.#segmentReadAt === undefined) return false;
+    if (segment === undefined || this.#segmentReadAt === undefined) return false;
     return (
       segment.failed ||
       segment.bytes >= this.#options.segmentBytesMax ||
       elapsedMs(this.#system, this.#segmentReadAt) > SEGMENT_AGE_MAX_MS ||
-      segment.id.root < reading.root.drain
+      segment.id.root < this.#root.root.drain
     );
   }
 
@@ -501,12 +428,11 @@ export class NamespaceWriter {
 
   #currentSegment(): SegmentWriter {
     if (this.#segment !== undefined) return this.#segment;
-    const reading = this.#reading;
-    assert(reading !== undefined, 'a root was read before a segment is opened');
-    this.#segmentReadAt = reading.readAt;
-    this.counters.segments++;
+    const { root, readAt } = this.#root.reading;
+    this.#segmentReadAt = readAt;
+    this.#counters.segments++;
     this.#segment = openSegmentWriter(this.#medium, this.#layout, {
-      root: reading.root.number,
+      root: root.number,
       writer: this.#writerId,
       sequence: this.#sequence++,
     });

@@ -16,7 +16,7 @@ import { TableBuilder } from '../../../src/format/table/table-builder.ts';
 import { hexDump } from '../../../src/inspect/hex-dump.ts';
 import { inspectBytes } from '../../../src/inspect/inspection.ts';
 import { openSegmentWriter } from '../../../src/log/segment-writer.ts';
-import { emptyRoot } from '../../../src/manifest/commit-root.ts';
+import { newRoot } from '../../../src/manifest/commit-root.ts';
 import { MemoryMedium } from '../../../src/medium/memory-medium.ts';
 import { VirtualSystem } from '../../support/virtual-system.ts';
 
@@ -53,7 +53,7 @@ beforeAll(async () => {
 
   root = encodeCheckedJson(
     rootToJson({
-      ...emptyRoot('runs', { system, number: 1, previous: '0'.repeat(64) }),
+      ...newRoot('runs', { system, number: 1, previous: '0'.repeat(64) }),
       horizon: 0,
       drain: 0,
       forgot: 0,

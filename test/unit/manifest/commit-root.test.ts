@@ -4,7 +4,7 @@ import {
   commitRoot,
   createNamespace,
   dropNamespace,
-  emptyRoot,
+  newRoot,
   nextRoot,
   type RootBase,
   readRootBase,
@@ -168,5 +168,5 @@ describe('a namespace', () => {
 
 test('an empty root carries its number as its horizon', () => {
   const { system } = setUp();
-  expect(emptyRoot('runs', { system })).toMatchObject({ number: 0, horizon: 0, drain: 0, forgot: 0, previous: null });
+  expect(newRoot('runs', { system })).toMatchObject({ number: 0, horizon: 0, drain: 0, forgot: 0, previous: null });
 });
