@@ -11,8 +11,8 @@
  * reason. The script is imported, not spawned: signals, arguments, standard streams and the exit code are its
  * own, with nobody in between who could lose them.
  *
- * A build never shows a half-made dist: tsc writes into a directory of its own, which then takes the place of
- * the old one. The stamp in it is a hash of the sources, since file times say nothing in a copied checkout.
+ * A build is tsc, then rolldown, which bundles what tsc has made into dist/lib. It never shows a half-made dist: they write into a
+ * directory of its own, which then takes the place of the old one. The stamp in it is a hash of the sources, since file times say nothing in a copied checkout.
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -23,7 +23,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const dist = join(root, 'dist');
 const STAMP = '.sources';
-const BUILD_INPUTS = ['src', 'compactor', 'bench', 'tsconfig.json', 'package-lock.json'];
+const BUILD_INPUTS = ['src', 'compactor', 'bench', 'tsconfig.json', 'rolldown.config.mjs', 'package-lock.json'];
 
 /**
  * @param {string} path
@@ -108,6 +108,9 @@ function build() {
   });
   const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
   runQuietly('the build', process.execPath, [tsc, '-p', '.', '--outDir', fresh, '--noEmitOnError']);
+  const rolldown = join(root, 'node_modules', 'rolldown', 'bin', 'cli.mjs');
+  process.env['PEAT_BUILD'] = fresh;
+  runQuietly('bundling', process.execPath, [rolldown, '--config', 'rolldown.config.mjs']);
   for (const bin of Object.values(readJson(join(root, 'package.json')).bin)) {
     const built = join(fresh, bin.slice('dist/'.length));
     if (existsSync(built)) chmodSync(built, 0o755);

@@ -21,12 +21,21 @@ export async function showHelp(name: string | undefined, commands: Commands): Pr
 }
 
 export async function showVersion(): Promise<number> {
-  const { readFile } = await import('node:fs/promises');
   const output = new Output({ json: false });
-  const file = await readFile(new URL('../../../package.json', import.meta.url), 'utf8');
-  await output.line((JSON.parse(file) as { version: string }).version);
+  await output.line(await findVersion());
   await output.close();
   return EXIT_OK;
+}
+
+/** From the package's own `package.json`, which lies above this file, however far the build has moved it. */
+async function findVersion(): Promise<string> {
+  const { readFile } = await import('node:fs/promises');
+  for (let folder = new URL('.', import.meta.url); folder.pathname !== '/'; folder = new URL('..', folder)) {
+    const text = await readFile(new URL('package.json', folder), 'utf8').catch(() => '{}');
+    const { name, version } = JSON.parse(text) as { name?: string; version?: string };
+    if (name === 'peatlog' && version !== undefined) return version;
+  }
+  throw new Error("the package's own package.json was not found");
 }
 
 async function find(name: string, commands: Commands): Promise<Command> {

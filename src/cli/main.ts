@@ -105,9 +105,4 @@ function report(error: unknown): number {
   return TEMPORARY_CODES.has(code) ? EXIT_TEMPORARY : EXIT_FAILED;
 }
 
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(EXIT_OK);
-  throw error;
-});
-
 process.exitCode = await main(process.argv.slice(2)).catch(report);

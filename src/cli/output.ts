@@ -39,8 +39,10 @@ export class Output {
     const text = this.#pending.join('');
     this.#pending = [];
     this.#pendingLength = 0;
+    const rest = writeNow(Buffer.from(text));
+    if (rest.length === 0) return;
     await new Promise<void>((resolve, reject) => {
-      process.stdout.write(text, (error) => (error == null ? resolve() : reject(error)));
+      stdoutStream().write(rest, (error) => (error == null ? resolve() : reject(error)));
     });
   }
 
@@ -71,6 +73,34 @@ export class Output {
     this.#clearProgress();
     await this.flush();
   }
+}
+
+/**
+ * Writes what stdout takes at once, and returns the rest. The stream `process.stdout` brings sockets along, which take longer to load than
+ * a `get` takes; it is needed only where stdout is not ready for more.
+ */
+function writeNow(bytes: Buffer): Buffer {
+  let rest = bytes;
+  try {
+    while (rest.length > 0) rest = rest.subarray(writeSync(1, rest));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+  }
+  return rest;
+}
+
+let stream: NodeJS.WriteStream | undefined;
+
+/** `process.stdout`, which ends the process quietly when its reader goes away. */
+export function stdoutStream(): NodeJS.WriteStream {
+  if (stream === undefined) {
+    stream = process.stdout;
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EPIPE') process.exit(0);
+      throw error;
+    });
+  }
+  return stream;
 }
 
 function writeStderr(text: string): void {

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 
-export const PEAT_MAIN: string = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url));
+export const PEAT_MAIN: string = fileURLToPath(new URL('../../dist/lib/peat.js', import.meta.url));
 
 export interface Ran {
   readonly code: number | null;

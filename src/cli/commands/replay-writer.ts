@@ -2,9 +2,11 @@
  * `peat replay-writer`: one writer of a replay, in a process of its own. Reads a batch a line from stdin, `[n, commit]`, appends them in order with a
  * bounded number under way, and answers `[n, microseconds]` on stdout when a batch is acknowledged. The end of stdin ends it.
  */
+
 import { type Command, EXIT_OK, type Invocation, numberOption } from '../command.ts';
 import { readLines } from '../formats/lines.ts';
 import { type HistoryCommit, toOperations } from '../history/history.ts';
+import { stdoutStream } from '../output.ts';
 import { DURABILITY_OPTION, NAMESPACE_OPTION, writing } from '../store-access.ts';
 
 export const command: Command = {
@@ -33,7 +35,7 @@ export const command: Command = {
         const [n, commit] = JSON.parse(text) as [number, HistoryCommit];
         const startedAtMs = performance.now();
         const acknowledged = namespace.batch(toOperations(commit)).then(() => {
-          process.stdout.write(`[${n},${Math.round((performance.now() - startedAtMs) * 1000)}]\n`);
+          stdoutStream().write(`[${n},${Math.round((performance.now() - startedAtMs) * 1000)}]\n`);
         });
         // Looked at when its turn comes.
         acknowledged.catch(() => undefined);

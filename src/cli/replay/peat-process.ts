@@ -1,9 +1,9 @@
 /** Starts this command line as a process of its own. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
 
-const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
+/** This very program, wherever it was bundled to. */
+const MAIN = process.argv[1] as string;
 
 export interface PeatProcess {
   readonly stdin: Writable;
