@@ -76,13 +76,14 @@ async function openExisting(
     if (medium.canAppend !== canAppend) {
       throw new PeatError('MEDIUM_UNSUITABLE', `the store's segments are ${file.segments}, which ${medium.description} was not set up for`);
     }
-    return new Store({ medium, system, file }, resolved);
+    // A medium that the caller brought is the caller's to close; others may use it, too.
+    return new Store({ medium, system, file, ownsMedium: false }, resolved);
   }
   if (!resolved.readOnly) refuseAppend(medium, canAppend);
   await medium.close();
   const { fileMode, directoryMode, group } = file;
   const reopened = FileMedium.open(location, { system, readOnly: resolved.readOnly, canAppend, fileMode, directoryMode, group });
-  return new Store({ medium: reopened, system, file }, resolved);
+  return new Store({ medium: reopened, system, file, ownsMedium: true }, resolved);
 }
 
 /** A writer that dies while it appends would block the readers of a network file system for minutes. */

@@ -36,6 +36,7 @@ export class Store {
   /** Identity and constants, as `peat.json` has them. */
   readonly file: StoreFile;
   readonly #medium: Medium;
+  readonly #ownsMedium: boolean;
   readonly #system: System;
   readonly #options: ResolvedOptions;
   readonly #namespaces = new Set<Namespace<never>>();
@@ -47,7 +48,8 @@ export class Store {
   #closing: Promise<void> | undefined;
 
   /** @internal */
-  constructor(context: { medium: Medium; system: System; file: StoreFile }, options: ResolvedOptions) {
+  constructor(context: { medium: Medium; system: System; file: StoreFile; ownsMedium: boolean }, options: ResolvedOptions) {
+    this.#ownsMedium = context.ownsMedium;
     this.file = context.file;
     this.#medium = context.medium;
     this.#system = context.system;
@@ -171,7 +173,7 @@ export class Store {
   async #close(): Promise<void> {
     const closed = await Promise.allSettled([...this.#namespaces].map((namespace) => namespace.close()));
     await Promise.allSettled(this.#background);
-    await this.#medium.close();
+    if (this.#ownsMedium) await this.#medium.close();
     const failed = closed.filter((result) => result.status === 'rejected').map(({ reason }) => reason as unknown);
     if (failed.length === 1) throw failed[0];
     if (failed.length > 1) throw new AggregateError(failed, `${failed.length} namespaces could not be closed cleanly`);
