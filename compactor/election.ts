@@ -4,13 +4,29 @@
  */
 import { isPeatError } from '../src/base/errors.ts';
 import type { System } from '../src/base/system.ts';
-import { lockPrefix, type NamespaceLayout } from '../src/format/layout.ts';
+import { checkWriterFeatures } from '../src/format/features.ts';
+import { lockPrefix, type NamespaceLayout, rootName } from '../src/format/layout.ts';
 import { nodeProcessFacts, type ProcessFacts } from '../src/lock/process-facts.ts';
 import { type LockHandle, TicketLock } from '../src/lock/ticket-lock.ts';
+import { newestRoot } from '../src/manifest/newest-root.ts';
 import type { Medium } from '../src/medium/medium.ts';
+import { runAsync } from '../src/medium/steps.ts';
 
 /** A compactor on another host that shows no sign of life for so long is replaced. */
 export const COMPACTOR_LEASE_MS = 10_000;
+
+/**
+ * Before a ticket is taken, which writes: whether there is a namespace at all, and this release may write to it. False if there is none.
+ *
+ * @throws PeatError `UNSUPPORTED_VERSION`
+ */
+export async function mayCompact(context: { medium: Medium; system: System; layout: NamespaceLayout }): Promise<boolean> {
+  const { medium, system, layout } = context;
+  const reading = await runAsync(newestRoot(layout, system, { isRemote: medium.isRemote }), { medium, system });
+  if (reading === undefined) return false;
+  checkWriterFeatures(reading.root, rootName(layout, reading.root.number));
+  return true;
+}
 
 let processFacts: ProcessFacts | undefined;
 

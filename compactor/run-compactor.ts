@@ -4,13 +4,13 @@
  */
 import PQueue from 'p-queue';
 import type { System } from '../src/base/system.ts';
-import { NAMESPACES_PREFIX, namespaceLayout } from '../src/format/layout.ts';
+import { isNamespaceName, NAMESPACES_PREFIX, namespaceLayout } from '../src/format/layout.ts';
 import type { StoreConstants } from '../src/format/store-file.ts';
 import type { Medium } from '../src/medium/medium.ts';
 import { sweepTmp } from '../src/medium/sweep-tmp.ts';
 import { compactUntilDone } from './compact-namespace.ts';
 import type { PassContext, PassResult } from './context.ts';
-import { compactorLock, tryElection } from './election.ts';
+import { compactorLock, mayCompact, tryElection } from './election.ts';
 import { type CompactorEvent, passFacts } from './events.ts';
 import { NamespaceCompactor } from './namespace-compactor.ts';
 
@@ -60,12 +60,18 @@ function passContext(context: CompactorContext, options: { namespace: string; re
   return { ...context, layout: namespaceLayout(namespace), log: (message) => report({ event: 'warning', namespace, message }) };
 }
 
+/** Folders that are no namespace's, such as lost+found, are nobody's business here. */
+async function findNamespaces({ medium }: CompactorContext): Promise<string[]> {
+  return (await medium.listFolders(NAMESPACES_PREFIX)).filter(isNamespaceName);
+}
+
 async function runOnce(context: CompactorContext, options: RunCompactorOptions & { report: Report }): Promise<void> {
   const { report, signal } = options;
-  for (const namespace of options.namespaces ?? (await context.medium.listFolders(NAMESPACES_PREFIX))) {
+  for (const namespace of options.namespaces ?? (await findNamespaces(context))) {
     if (signal.aborted) return;
     const pass = passContext(context, { namespace, report });
     try {
+      if (!(await mayCompact(pass))) continue;
       await using held = await tryElection(compactorLock(pass));
       if (held === undefined) {
         report({ event: 'standby', namespace, message: 'another compactor is at work' });
@@ -91,8 +97,8 @@ async function runOn(
   let sweptAtMs = Number.NEGATIVE_INFINITY;
   while (!signal.aborted) {
     try {
-      for (const namespace of options.namespaces ?? (await context.medium.listFolders(NAMESPACES_PREFIX))) {
-        if (running.has(namespace)) continue;
+      for (const namespace of options.namespaces ?? (await findNamespaces(context))) {
+        if (running.has(namespace) || !(await mayCompact(passContext(context, { namespace, report })))) continue;
         const compactor = new NamespaceCompactor(passContext(context, { namespace, report }), {
           signal,
           report,

@@ -7,6 +7,8 @@
  * conversion, no copy, and it serves as the key of a `Map`.
  */
 
+import { inspect } from 'node:util';
+
 declare const byteString: unique symbol;
 
 /** A key as a string of its UTF-8 bytes. */
@@ -68,18 +70,14 @@ export function prefixEnd(prefix: Key): Key | undefined {
   return undefined;
 }
 
-/** A value in an error message: short, and quoted if it is a string. */
+const SHOWN_MAX = 120;
+
+/** A value in an error message: short, quoted if it is a string, and found without going through all of a large one. */
 export function show(value: unknown): string {
   let text: string;
-  try {
-    text =
-      typeof value === 'string'
-        ? JSON.stringify(value)
-        : typeof value === 'object'
-          ? (JSON.stringify(value) ?? String(value))
-          : String(value);
-  } catch {
-    text = Object.prototype.toString.call(value);
-  }
-  return text.length > 120 ? `${text.slice(0, 117)}...` : text;
+  if (typeof value === 'string') text = JSON.stringify(value.length > SHOWN_MAX ? value.slice(0, SHOWN_MAX) : value);
+  else if (typeof value === 'object')
+    text = inspect(value, { depth: 1, maxArrayLength: 8, maxStringLength: 60, breakLength: Number.POSITIVE_INFINITY });
+  else text = String(value);
+  return text.length > SHOWN_MAX ? `${text.slice(0, SHOWN_MAX - 3)}...` : text;
 }

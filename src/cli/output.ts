@@ -97,7 +97,8 @@ export function stdoutStream(): NodeJS.WriteStream {
     stream = process.stdout;
     stream.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'EPIPE') process.exit(0);
-      throw error;
+      writeStderr(`peat: stdout: ${error.message}\n`);
+      process.exit(1);
     });
   }
   return stream;

@@ -11,7 +11,7 @@ import { requireBlocking } from '../medium/steps.ts';
 import { NamespaceReader, type ReadOptions } from '../read/namespace-reader.ts';
 import { type AppendToken, NamespaceWriter } from '../write/namespace-writer.ts';
 import { type ExpiryOptions, type Operation, packBatch, packOne } from './batch.ts';
-import type { ResolvedOptions } from './options.ts';
+import { count, type ResolvedOptions } from './options.ts';
 import { ScanIterator } from './scan-iterator.ts';
 import { type ScanOptions, toScan } from './scan-options.ts';
 import { Snapshot } from './snapshot.ts';
@@ -26,6 +26,7 @@ export interface NamespaceContext {
   readonly medium: Medium;
   readonly system: System;
   readonly layout: NamespaceLayout;
+  readonly storeId: string;
   readonly constants: StoreConstants;
   readonly options: ResolvedOptions;
   readonly create: boolean;
@@ -47,6 +48,8 @@ export class Namespace<T = unknown> {
   readonly #reader: NamespaceReader;
   #writer: NamespaceWriter | undefined;
   #closing: Promise<void> | undefined;
+  /** The namespace was dropped through this store: what the reader knew of it counts no more. */
+  #isDropNoted = false;
   readonly #abort = new AbortController();
 
   /** @internal */
@@ -131,7 +134,7 @@ export class Namespace<T = unknown> {
         pendingBytesMax: options.pendingBytesMax,
         clock,
         create,
-        knownRoot: () => this.#reader.view.reading,
+        knownRoot: () => (this.#isDropNoted ? undefined : this.#reader.view.reading),
         seenTime: () => this.#context.seen.time,
         onSegmentEnd,
       },
@@ -196,9 +199,8 @@ export class Namespace<T = unknown> {
   /** The state as it is now, for up to the retention time (15 minutes). */
   async snapshot(options: ReadOptions = {}): Promise<Snapshot<T>> {
     this.#checkOpen();
-    const fresh = await this.#reader.fresh(options.signal);
+    const state = await this.#reader.pinned(options.signal);
     const { system, constants } = this.#context;
-    const state = fresh.root.number < 0 ? fresh : this.#reader.view.pin();
     return new Snapshot<T>(this.#reader, { state, system, retentionMs: constants.retentionMs });
   }
 
@@ -219,7 +221,7 @@ export class Namespace<T = unknown> {
     if (match[1] !== this.name) throw new RangeError(`the token is of namespace ${match[1]}, not of ${this.name}: ${show(token)}`);
     const { system } = this.#context;
     const startedAtMs = system.monotonicNowMs();
-    const timeoutMs = options.timeoutMs ?? 10_000;
+    const timeoutMs = count(options.timeoutMs, 'timeoutMs', { least: 0, fallback: 10_000 });
     while (!(await this.#reader.covers(match[2] as string, Number(match[3]), options))) {
       const waitedMs = Math.round(system.monotonicNowMs() - startedAtMs);
       if (waitedMs > timeoutMs) throw new PeatError('TEMPORARY', `the append ${token} can't be seen after ${waitedMs} ms`, { waitedMs });
@@ -236,11 +238,12 @@ export class Namespace<T = unknown> {
   watch(options: WatchOptions = {}): AsyncIterableIterator<WatchEvent<T>> {
     this.#checkOpen();
     const { medium, system, layout, options: opened, create } = this.#context;
-    const { seen, constants } = this.#context;
+    const { seen, constants, storeId } = this.#context;
     const context = {
       medium,
       system,
       layout,
+      storeId,
       seen,
       constants,
       cacheBytes: opened.cacheBytes,
@@ -274,6 +277,7 @@ export class Namespace<T = unknown> {
 
   /** The store has dropped this namespace: the handle looks again before it writes. @internal */
   noteDrop(): void {
+    this.#isDropNoted = true;
     this.#writer?.forgetRoot();
   }
 

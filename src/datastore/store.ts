@@ -3,7 +3,7 @@ import type { CompactionSummary, PassContext, RunCompactorOptions } from '../../
 import { isPeatError, PeatError } from '../base/errors.ts';
 import { SeenTime, StampClock } from '../base/stamp.ts';
 import type { System } from '../base/system.ts';
-import { checkNamespaceName, NAMESPACES_PREFIX, namespaceLayout } from '../format/layout.ts';
+import { checkNamespaceName, isNamespaceName, NAMESPACES_PREFIX, namespaceLayout } from '../format/layout.ts';
 import type { StoreFile } from '../format/store-file.ts';
 import type { TicketLock } from '../lock/ticket-lock.ts';
 import { listLog } from '../log/log-listing.ts';
@@ -75,6 +75,7 @@ export class Store {
       medium: this.#medium,
       system: this.#system,
       layout,
+      storeId: this.file.storeId,
       constants: this.file.constants,
       options: this.#options,
       create,
@@ -98,13 +99,20 @@ export class Store {
     this.#checkOpen();
     const names: string[] = [];
     for (const name of await this.#medium.listFolders(NAMESPACES_PREFIX)) {
-      const reading = await runAsync(
-        newestRoot(namespaceLayout(name), this.#system, { isRemote: this.#medium.isRemote }),
-        this.#context(options.signal),
-      );
-      if (reading?.root.state === 'live') names.push(name);
+      if (isNamespaceName(name) && (await this.#isLive(name, options.signal))) names.push(name);
     }
     return names;
+  }
+
+  /** A namespace whose newest root is damaged, or too new for this release, is there all the same. */
+  async #isLive(name: string, signal: AbortSignal | undefined): Promise<boolean> {
+    try {
+      const newest = newestRoot(namespaceLayout(name), this.#system, { isRemote: this.#medium.isRemote });
+      return (await runAsync(newest, this.#context(signal)))?.root.state === 'live';
+    } catch (error) {
+      if (isPeatError(error, 'CORRUPT') || isPeatError(error, 'UNSUPPORTED_VERSION')) return true;
+      throw error;
+    }
   }
 
   /** Creates a namespace. True if it was not there. A namespace that was dropped starts empty. */
@@ -138,18 +146,34 @@ export class Store {
     this.#checkWritable();
     const names = options.namespace === undefined ? await this.namespaces() : [checkNamespaceName(options.namespace)];
     const summaries: CompactionSummary[] = [];
+    const failures: unknown[] = [];
     for (const name of names) {
-      const { compactUntilDone } = await compactor();
-      await using held = await (await this.#lock(name)).acquire({
-        leaseMs: 10_000,
-        maxWaitMs: options.maxWaitMs ?? 60_000,
-        signal: options.signal,
-        purpose: 'compact()',
-      });
-      const signals = options.signal === undefined ? held.signal : AbortSignal.any([held.signal, options.signal]);
-      summaries.push(await compactUntilDone(this.#passContext(name), { signal: signals }));
+      try {
+        summaries.push(await this.#compactOne(name, options));
+      } catch (error) {
+        options.signal?.throwIfAborted();
+        // What is wrong with one namespace is no reason to leave the others.
+        failures.push(error);
+      }
     }
+    if (failures.length === 1) throw failures[0];
+    if (failures.length > 1) throw new AggregateError(failures, `${failures.length} namespaces could not be compacted`);
     return summaries;
+  }
+
+  async #compactOne(name: string, options: CompactOptions): Promise<CompactionSummary> {
+    const { compactUntilDone, mayCompact } = await compactor();
+    if (!(await mayCompact(this.#passContext(name)))) {
+      throw new PeatError('NAMESPACE_NOT_FOUND', `there is no namespace ${name}`, { namespace: name });
+    }
+    await using held = await (await this.#lock(name)).acquire({
+      leaseMs: 10_000,
+      maxWaitMs: options.maxWaitMs ?? 60_000,
+      signal: options.signal,
+      purpose: 'compact()',
+    });
+    const signal = options.signal === undefined ? held.signal : AbortSignal.any([held.signal, options.signal]);
+    return await compactUntilDone(this.#passContext(name), { signal });
   }
 
   /**
@@ -260,7 +284,8 @@ export class Store {
 
   /** One bounded pass, if nobody else compacts. */
   async #tryCompact(name: string): Promise<boolean> {
-    const { compactUntilDone, tryElection } = await compactor();
+    const { compactUntilDone, mayCompact, tryElection } = await compactor();
+    if (!(await mayCompact(this.#passContext(name)))) return false;
     await using held = await tryElection(await this.#lock(name));
     if (held === undefined) return false;
     const bounds = { signal: held.signal, passesMax: 1, bytesMax: AUTO_COMPACT_BYTES, upkeep: false };

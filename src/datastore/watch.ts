@@ -10,6 +10,7 @@ import type { StoreConstants } from '../format/store-file.ts';
 import type { Medium } from '../medium/medium.ts';
 import { NamespaceReader } from '../read/namespace-reader.ts';
 import type { Position } from '../read/watcher.ts';
+import { count } from './options.ts';
 
 export interface WatchOptions {
   /** Only keys that begin with this. */
@@ -34,6 +35,7 @@ export interface WatchContext {
   readonly medium: Medium;
   readonly system: System;
   readonly layout: NamespaceLayout;
+  readonly storeId: string;
   readonly seen: SeenTime;
   readonly constants: StoreConstants;
   readonly cacheBytes: number;
@@ -42,13 +44,17 @@ export interface WatchContext {
   readonly closed: AbortSignal;
 }
 
+const KNOWN = new Set(['prefix', 'from', 'pollMs', 'signal']);
+
 /** Even where events come, some get lost: look again after this long. */
 const WITH_EVENTS_MS = 2000;
 
 export function watchNamespace<T>(context: WatchContext, options: WatchOptions): AsyncIterableIterator<WatchEvent<T>> {
+  for (const name of Object.keys(options)) if (!KNOWN.has(name)) throw new TypeError(`watch has no option ${show(name)}`);
   const prefix = toBound(options.prefix ?? '', 'prefix');
-  const from = options.from === undefined ? undefined : parseToken(options.from, context.layout.namespace);
-  return untilClosed(run<T>(context, { prefix, from, pollMs: options.pollMs ?? 250, signal: options.signal }), context.closed);
+  const pollMs = count(options.pollMs, 'pollMs', { least: 1, most: 3_600_000, fallback: 250 });
+  const from = options.from === undefined ? undefined : parseToken(options.from, context);
+  return untilClosed(run<T>(context, { prefix, from, pollMs, signal: options.signal }), context.closed);
 }
 
 /** Ends, instead of failing, when the namespace is closed. */
@@ -83,7 +89,7 @@ async function* run<T>(
   try {
     const start = options.from ?? (await Watcher.now(watched));
     let watcher = new Watcher(watched, start);
-    let token = toToken(layout.namespace, start);
+    let token = toToken(context, start);
     for (;;) {
       signal.throwIfAborted();
       try {
@@ -92,13 +98,13 @@ async function* run<T>(
         const last = wanted.pop();
         // Who resumes from an event in the middle gets the others of its look again, rather than never.
         for (const entry of wanted) yield toEvent<T>(entry, token);
-        token = toToken(layout.namespace, position);
+        token = toToken(context, position);
         if (last !== undefined) yield toEvent<T>(last, token);
       } catch (error) {
         if (!isPeatError(error, 'RESYNC_REQUIRED')) throw error;
         const position = await Watcher.now(watched);
         watcher = new Watcher(watched, position);
-        token = toToken(layout.namespace, position);
+        token = toToken(context, position);
         yield { type: 'resync', token };
       }
       await waker.wait({ signal });
@@ -114,19 +120,31 @@ function toEvent<T>(entry: Entry, token: string): WatchEvent<T> {
   return { type: 'put', key, value: decodeValue(entry.value) as T, expiresAtMs: entry.expiresAtMs, token };
 }
 
-/** A token is a position as text. */
-function toToken(namespace: string, position: Position): string {
-  return Buffer.from(JSON.stringify([1, namespace, position.root, position.offsets])).toString('base64url');
+/** A token is a position as text, with the store that it belongs to. */
+function toToken({ layout, storeId }: WatchContext, position: Position): string {
+  return Buffer.from(JSON.stringify([1, storeId, layout.namespace, position.root, position.offsets])).toString('base64url');
 }
 
-function parseToken(token: string, namespace: string): Position {
+/** @throws TypeError, RangeError. A token of another store, a copy of this one, say, resumes nothing: its position lies beyond every root. */
+function parseToken(token: unknown, { layout, storeId }: WatchContext): Position {
   let parsed: unknown;
   try {
-    parsed = JSON.parse(Buffer.from(token, 'base64url').toString('utf8'));
+    parsed = JSON.parse(Buffer.from(String(token), 'base64url').toString('utf8'));
   } catch {
-    throw new TypeError(`not a watch token: ${show(token)}`);
+    parsed = undefined;
   }
-  if (!Array.isArray(parsed) || parsed[0] !== 1 || typeof parsed[2] !== 'number') throw new TypeError(`not a watch token: ${show(token)}`);
-  if (parsed[1] !== namespace) throw new RangeError(`the token is of namespace ${String(parsed[1])}, not of ${namespace}`);
-  return { root: parsed[2], offsets: parsed[3] as Record<string, number> };
+  if (!isTokenContent(parsed)) throw new TypeError(`not a watch token: ${show(token)}`);
+  const [, store, namespace, root, offsets] = parsed;
+  if (namespace !== layout.namespace) throw new RangeError(`the token is of namespace ${namespace}, not of ${layout.namespace}`);
+  return store === storeId ? { root, offsets } : { root: Number.MAX_SAFE_INTEGER, offsets: {} };
+}
+
+const isCount = (value: unknown, least: number): boolean => Number.isSafeInteger(value) && (value as number) >= least;
+
+function isTokenContent(parsed: unknown): parsed is [1, string, string, number, Record<string, number>] {
+  if (!Array.isArray(parsed) || parsed.length !== 5) return false;
+  const [version, store, namespace, root, offsets] = parsed as unknown[];
+  if (version !== 1 || typeof store !== 'string' || typeof namespace !== 'string' || !isCount(root, -1)) return false;
+  if (typeof offsets !== 'object' || offsets === null || Array.isArray(offsets)) return false;
+  return Object.values(offsets).every((offset) => isCount(offset, 0));
 }

@@ -10,6 +10,10 @@ export const NAMESPACES_PREFIX = 'ns/';
 
 const NAMESPACE_NAME = /^[a-z0-9][a-z0-9._-]{0,127}$/;
 
+export function isNamespaceName(name: string): boolean {
+  return NAMESPACE_NAME.test(name);
+}
+
 /** @throws TypeError if it is not a string. @throws RangeError if it is not a valid name. */
 export function checkNamespaceName(name: unknown): string {
   if (typeof name !== 'string') throw new TypeError(`a namespace name must be a string, got ${show(name)}`);

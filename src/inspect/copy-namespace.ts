@@ -1,27 +1,28 @@
 /**
  * Copies a namespace into an empty store, while others write to it and compact it.
  *
- * Order of the steps, as rule A13 has it: list the log → newest root → the tail, into sealed segments of the same names that hold only what the
- * root has not absorbed → look at the root again → the tables → last the root, under its own number. What vanishes meanwhile was
+ * Order of the steps: read the root and the tail of one moment, as a snapshot does (rule A13) → the tail, into sealed segments of the same
+ * names that hold only what the root has not absorbed → the tables → last the root, under its own number. What vanishes meanwhile was
  * replaced by a newer root: then all but the tables, which don't change, is thrown away and copied anew.
  *
  * The copy's root names the same tables, has absorbed nothing, and has finished its drain: nobody writes to a copy while it
  * is made. So it works whether segments are appended or framed, there and here.
  */
 import { ByteWriter } from '../base/bytes.ts';
-import { PeatError } from '../base/errors.ts';
+import { assert, isPeatError, PeatError } from '../base/errors.ts';
+import { SeenTime } from '../base/stamp.ts';
 import { newNonce, type System } from '../base/system.ts';
 import { encodeBatch } from '../format/batch.ts';
 import { encodeCheckedJson } from '../format/checked-json-encode.ts';
-import { type NamespaceLayout, rootName } from '../format/layout.ts';
+import { type NamespaceLayout, parseSegmentId, rootName } from '../format/layout.ts';
 import type { Root, TableRef } from '../format/root.ts';
 import { rootToJson } from '../format/root-codec.ts';
-import { type ListedSegment, listLog } from '../log/log-listing.ts';
-import { type ReadFrame, SegmentReader } from '../log/segment-reader.ts';
+import type { ReadFrame } from '../log/segment-reader.ts';
 import { openSegmentWriter, type SegmentWriter } from '../log/segment-writer.ts';
 import { newestRoot } from '../manifest/newest-root.ts';
 import type { Medium } from '../medium/medium.ts';
 import { runAsync } from '../medium/steps.ts';
+import { NamespaceReader } from '../read/namespace-reader.ts';
 import { dissectTable } from './table-anatomy.ts';
 import { tablesOf } from './verify-tables.ts';
 
@@ -53,8 +54,7 @@ export interface CopiedNamespace {
 }
 
 const ATTEMPTS_MAX = 100;
-const READ_BYTES: number = 2 * 1024 * 1024;
-const DRAIN_POLL_MS = 25;
+const GROUP_BYTES: number = 2 * 1024 * 1024;
 const DRAIN_WAIT_MS = 10_000;
 
 /** Undefined if the namespace was dropped: a copy has no need to know. */
@@ -78,36 +78,26 @@ class NamespaceCopy {
   }
 
   async run(): Promise<CopiedNamespace | undefined> {
-    const startedAtMs = this.#context.system.monotonicNowMs();
-    for (let attempt = 0; attempt < ATTEMPTS_MAX; ) {
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       this.#context.signal?.throwIfAborted();
       const outcome = await this.#attempt();
       if (outcome === 'dropped') return undefined;
-      if (typeof outcome === 'object') return outcome;
-      if (outcome === 'vanished') attempt++;
-      else if (this.#context.system.monotonicNowMs() - startedAtMs > DRAIN_WAIT_MS) break;
+      if (outcome !== 'vanished') return outcome;
       await this.#clearLog();
-      if (outcome === 'draining') await this.#context.system.sleep(DRAIN_POLL_MS, { signal: this.#context.signal });
     }
     throw new PeatError('TEMPORARY', `${this.#layout.namespace} did not come to rest while it was being copied; try again`, {
       namespace: this.#layout.namespace,
     });
   }
 
-  async #attempt(): Promise<CopiedNamespace | 'dropped' | 'vanished' | 'draining'> {
-    const { source, system, signal } = this.#context;
-    const from = { medium: source, system, signal };
+  async #attempt(): Promise<CopiedNamespace | 'dropped' | 'vanished'> {
     const layout = this.#layout;
     this.#frames = 0;
     this.#deltas = 0;
-    const segments = await runAsync(listLog(layout), from);
-    const root = (await runAsync(newestRoot(layout, system, { isRemote: source.isRemote }), from))?.root;
-    if (root === undefined || root.state === 'dropped') return 'dropped';
-    const lowest = await this.#copyTail(root, [...segments.values()]);
-    if (lowest === undefined) return 'vanished';
-    const again = (await runAsync(newestRoot(layout, system, { isRemote: source.isRemote }), from))?.root;
-    if (again === undefined || lowest < again.horizon) return 'vanished';
-    if (lowest < again.drain) return 'draining';
+    const moment = await this.#read();
+    if (moment === undefined) return 'dropped';
+    const { root, tail } = moment;
+    for (const { text, frames } of tail) if (frames.length > 0) await this.#copySegment(text, frames);
     for (const [file, refs] of this.#filesOf(root)) if (!(await this.#copyFile(file, refs))) return 'vanished';
     await this.#putRoot(root);
     return {
@@ -121,6 +111,22 @@ class NamespaceCopy {
     };
   }
 
+  /** The namespace at one moment: its newest root, and the tail that this has not absorbed. Undefined if there is none. */
+  async #read(): Promise<{ root: Root; tail: Iterable<{ text: string; frames: readonly ReadFrame[] }> } | undefined> {
+    const { source, system, signal } = this.#context;
+    const reader = new NamespaceReader(
+      { medium: source, system, layout: this.#layout, seen: new SeenTime() },
+      { cacheBytes: 0, emptyIfMissing: false, frozen: false, drainWaitMs: DRAIN_WAIT_MS, finishDrain: undefined },
+    );
+    try {
+      const { root } = await reader.pinned(signal);
+      return { root, tail: reader.view.unabsorbed() };
+    } catch (error) {
+      if (isPeatError(error, 'NAMESPACE_NOT_FOUND') || isPeatError(error, 'NAMESPACE_DROPPED')) return undefined;
+      throw error;
+    }
+  }
+
   #report(): void {
     const { namespace } = this.#layout;
     this.#context.onProgress({ namespace, tables: this.#tables, tablesTotal: this.#tablesTotal, frames: this.#frames, bytes: this.#bytes });
@@ -128,37 +134,20 @@ class NamespaceCopy {
 
   // ---- the tail
 
-  /** Returns the lowest R of a segment with frames that were copied, Infinity without any; undefined if a segment vanished. */
-  async #copyTail(root: Root, segments: readonly ListedSegment[]): Promise<number | undefined> {
-    let lowest = Number.POSITIVE_INFINITY;
-    for (const segment of segments) {
-      const absorbed = root.absorbed.get(segment.text);
-      if (segment.id.root < root.horizon || absorbed?.sealed === true) continue;
-      const frames = await this.#copySegment(segment, absorbed?.offset ?? 0);
-      if (frames === undefined) return undefined;
-      if (frames > 0) lowest = Math.min(lowest, segment.id.root);
-    }
-    return lowest;
-  }
-
-  /** Returns how many frames there were. */
-  async #copySegment(segment: ListedSegment, offset: number): Promise<number | undefined> {
-    const { source, target, system, signal } = this.#context;
-    const reader = new SegmentReader(this.#layout, segment.text, { offset, framed: segment.parts !== undefined });
-    const writer = openSegmentWriter(target, this.#layout, segment.id);
-    let count = 0;
+  /** Writes the frames in groups, each of which is an object where the target does not append. */
+  async #copySegment(text: string, frames: readonly ReadFrame[]): Promise<void> {
+    const id = parseSegmentId(text);
+    assert(id !== undefined, 'a segment that was read has a name');
+    const writer = openSegmentWriter(this.#context.target, this.#layout, id);
     try {
-      for (;;) {
-        const start = reader.offset;
-        const frames = await runAsync(reader.read({ bytesMax: READ_BYTES, parts: segment.parts }), { medium: source, system, signal });
-        if (frames === undefined) return undefined;
-        if (frames.length > 0) await this.#writeFrames(writer, frames);
-        count += frames.length;
-        // Where a busy writer goes on, what it writes from here on is for the next backup.
-        if (reader.sealed || hasReachedEnd(reader, segment, start)) break;
+      for (let start = 0; start < frames.length; ) {
+        this.#context.signal?.throwIfAborted();
+        let end = start;
+        for (let bytes = 0; end < frames.length && bytes < GROUP_BYTES; end++) bytes += (frames[end] as ReadFrame).bytes;
+        await this.#writeFrames(writer, frames.slice(start, end));
+        start = end;
       }
       await writer.seal();
-      return count;
     } catch (error) {
       writer.abandon();
       throw error;
@@ -234,11 +223,6 @@ class NamespaceCopy {
       throw new PeatError('STORAGE', `another file stands at ${name} in the copy`, { file: name });
     this.#bytes += bytes.length;
   }
-}
-
-/** Whether a read that began at `start` stopped because nothing more was there. */
-function hasReachedEnd(reader: SegmentReader, { parts }: ListedSegment, start: number): boolean {
-  return parts === undefined ? reader.offset - start < READ_BYTES : reader.offset > (parts.at(-1) ?? -1);
 }
 
 function checkTable(name: string, bytes: Buffer, ref: TableRef): void {

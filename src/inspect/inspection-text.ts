@@ -16,16 +16,16 @@ export function inspectionText(inspection: Inspection): string[] {
   const lines = [`${inspection.name ?? '(a file outside of a store)'}: ${inspection.kind}, ${inspection.bytes} bytes`];
   switch (inspection.form) {
     case 'json':
-      lines.push(...jsonLines(inspection));
+      for (const line of jsonLines(inspection)) lines.push(line);
       break;
     case 'segment':
-      lines.push(...segmentLines(inspection));
+      for (const line of segmentLines(inspection)) lines.push(line);
       break;
     case 'tables':
-      lines.push(...tablesLines(inspection));
+      for (const line of tablesLines(inspection)) lines.push(line);
       break;
     case 'plain':
-      lines.push(...plainLines(inspection));
+      for (const line of plainLines(inspection)) lines.push(line);
       break;
   }
   for (const { offset, what } of inspection.problems) lines.push(`DAMAGE at ${offset}: ${what}`);
@@ -123,7 +123,7 @@ function segmentLines({ segment, headerOk, frames, tail, sealed }: SegmentInspec
     lines.push(`opened at root ${root} by writer ${writer}, its segment ${sequence}${part === undefined ? '' : `, object ${part}`}`);
   }
   lines.push(`header ${ok(headerOk)}`);
-  for (const frame of frames) lines.push(...frameLines(frame));
+  for (const frame of frames) for (const line of frameLines(frame)) lines.push(line);
   lines.push(tailText(tail, sealed));
   return lines;
 }
@@ -157,7 +157,7 @@ function tablesLines({ madeFor, tables }: TablesInspection): string[] {
   const lines: string[] = [];
   if (madeFor !== undefined) lines.push(`made for root ${madeFor.root} by pass ${madeFor.pass}, its file ${madeFor.index}`);
   lines.push(`${tables.length} tables`);
-  for (const table of tables) lines.push(...tableLines(table));
+  for (const table of tables) for (const line of tableLines(table)) lines.push(line);
   return lines;
 }
 

@@ -76,10 +76,20 @@ export async function findRoots({ medium, layout }: RootsContext): Promise<Roots
   return { newest, before, damaged, ...found };
 }
 
+/** Whole roots of another namespace: its folder was copied, or is linked to. That is no damage, and nothing to be mended here. */
+export class MisplacedError extends Error {
+  readonly owner: string;
+  constructor(namespace: string, owner: string) {
+    super(`the folder of ${namespace} holds roots of ${owner}`);
+    this.owner = owner;
+  }
+}
+
 function tryDecode(bytes: Buffer, { layout, number }: { layout: NamespaceLayout; number: number }): Root | undefined {
   const file = rootName(layout, number);
   try {
     const root = decodeRoot(bytes, file);
+    if (root.namespace !== layout.namespace) throw new MisplacedError(layout.namespace, root.namespace);
     assertRootIs(root, { namespace: layout.namespace, number, file });
     return root;
   } catch (error) {

@@ -11,6 +11,7 @@ import { DEFAULT_CONSTANTS, decodeStoreFile, newStoreFile } from '../format/stor
 import type { Medium } from '../medium/medium.ts';
 import { mendCheckedJson } from './mend.ts';
 import { quarantine } from './quarantine.ts';
+import { MisplacedError } from './rebuild-root.ts';
 import { planRepair, type RepairAction, repairNamespace } from './repair-namespace.ts';
 import { parseStoreName } from './store-names.ts';
 import { namespaceNames } from './verify.ts';
@@ -51,8 +52,20 @@ export async function repairStore(stores: { medium: Medium; system: System }, op
   for (const namespace of options.namespaces ?? names) {
     const context = { ...stores, layout: namespaceLayout(namespace), signal };
     // The election is not disturbed where there is nothing to repair.
-    const plan = await planRepair(context);
-    const done = apply && plan.actions.length > 0 ? await repairNamespace(context) : plan;
+    let done: Awaited<ReturnType<typeof planRepair>>;
+    try {
+      const plan = await planRepair(context);
+      done = apply && plan.actions.length > 0 ? await repairNamespace(context) : plan;
+    } catch (error) {
+      if (!(error instanceof MisplacedError)) throw error;
+      note({
+        file: context.layout.root,
+        what: `${error.message}, as a copy or a link`,
+        does: 'nothing: take that folder away',
+        lost: undefined,
+      });
+      continue;
+    }
     for (const action of done.actions) note(action);
     if (done.root !== undefined) roots.push({ namespace, root: done.root });
   }

@@ -92,8 +92,8 @@ async function salvageParts(
     const bytes = await medium.get(file);
     if (bytes === undefined) return undefined;
     const anatomy = dissectSegment(bytes, id);
-    frames.push(...anatomy.frames.filter(({ kind }) => kind === 'batch'));
-    damage.push(...anatomy.damage.map(({ start, end, what }) => ({ file, offset: start, bytes: end - start, what })));
+    for (const frame of anatomy.frames) if (frame.kind === 'batch') frames.push(frame);
+    for (const { start, end, what } of anatomy.damage) damage.push({ file, offset: start, bytes: end - start, what });
     sealed ||= anatomy.sealed;
   }
   if (damage.length === 0) return undefined;

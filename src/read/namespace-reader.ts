@@ -22,6 +22,8 @@ import { type Freshness, View } from './view.ts';
 
 const START_OVER_MAX = 100;
 const DRAIN_POLL_MS = 25;
+/** Rounds in search of one moment. A round takes microseconds on a local disk. */
+const PIN_ROUNDS_MAX = 200;
 
 export interface NamespaceReaderOptions {
   readonly cacheBytes: number;
@@ -54,7 +56,7 @@ export class NamespaceReader {
   readonly #fair: FairTurn;
   readonly #sortedTails = new WeakMap<State, readonly Entry[]>();
   /** One refresh at a time; those who come meanwhile need one that begins after they came. */
-  #refreshing: Promise<State> | undefined;
+  #refreshing: Promise<State | undefined> | undefined;
   #frozenState: State | undefined;
 
   constructor(context: { medium: Medium; system: System; layout: NamespaceLayout; seen: SeenTime }, options: NamespaceReaderOptions) {
@@ -84,6 +86,51 @@ export class NamespaceReader {
     return this.#settled(done);
   }
 
+  /**
+   * A fresh state that is one moment's, and stays as it is. Segments are read one after the other, so a single round may hold a later
+   * write of one writer and lack an earlier one of another; when a whole round has found nothing new, what was read before it is what
+   * stood there between the two. Beside writers that never pause, the rounds are bounded, and the last one counts.
+   */
+  async pinned(signal?: AbortSignal): Promise<State> {
+    for (;;) {
+      const first = await this.fresh(signal);
+      // A namespace that is not there, or where nobody writes any more, is one moment's as it is.
+      if (first.root.number < 0 || this.#frozenState !== undefined) return first;
+      const pinned = this.#medium.blocking === undefined ? await this.#pinAsync(signal) : this.#pinBlocking();
+      if (pinned !== undefined) return pinned;
+    }
+  }
+
+  /** Undefined if a drain must be waited for. */
+  #pinBlocking(): State | undefined {
+    for (let round = 0; round < PIN_ROUNDS_MAX; round++) {
+      const before = this.view.changes;
+      if (runBlocking(this.view.refresh(), { medium: this.#medium, system: this.#system }) === 'draining') return undefined;
+      if (this.view.changes === before) break;
+    }
+    return this.view.pin();
+  }
+
+  async #pinAsync(signal: AbortSignal | undefined): Promise<State | undefined> {
+    while (this.#refreshing !== undefined) await this.#refreshing.catch(() => undefined);
+    const context = { medium: this.#medium, system: this.#system, signal };
+    const pinning = (async (): Promise<State | undefined> => {
+      for (let round = 0; round < PIN_ROUNDS_MAX; round++) {
+        const before = this.view.changes;
+        if ((await runAsync(this.view.refresh(), context)) === 'draining') return undefined;
+        if (this.view.changes === before) break;
+      }
+      return this.view.pin();
+    })();
+    // Others wait meanwhile, so that nobody changes the view between the last round and the pin.
+    this.#refreshing = pinning;
+    try {
+      return await pinning;
+    } finally {
+      this.#refreshing = undefined;
+    }
+  }
+
   #settled(done: Freshness | State): State {
     const state = typeof done === 'string' ? this.view.state : done;
     if (this.#options.frozen) this.#frozenState = state;
@@ -92,9 +139,10 @@ export class NamespaceReader {
 
   async #refreshAsync(signal: AbortSignal | undefined): Promise<State> {
     while (this.#refreshing !== undefined) await this.#refreshing.catch(() => undefined);
-    this.#refreshing = this.#refreshOnce(signal);
+    const refreshing = this.#refreshOnce(signal);
+    this.#refreshing = refreshing;
     try {
-      return await this.#refreshing;
+      return await refreshing;
     } finally {
       this.#refreshing = undefined;
     }

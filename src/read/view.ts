@@ -47,6 +47,7 @@ export class View {
   #tailIsShared = false;
   #listing: LogListing | undefined;
   #logMark: Watermark | undefined;
+  #rootsAdopted = 0;
   #rootMark: Watermark | undefined;
   readonly #segments = new Map<string, LiveSegment>();
 
@@ -69,6 +70,11 @@ export class View {
   /** The newest root of the last refresh, and when it was known to be the newest. */
   get reading(): RootReading | undefined {
     return this.#reading;
+  }
+
+  /** Counts what refreshes have found new: frames, and roots. */
+  get changes(): number {
+    return this.counters.framesRead + this.#rootsAdopted;
   }
 
   /** The state of the last refresh, which will stay as it is. */
@@ -181,6 +187,7 @@ export class View {
    * and this one lacks was absorbed and deleted, and the root may have forgotten it since.
    */
   #adopt(root: Root, listing: LogListing): void {
+    this.#rootsAdopted++;
     for (const [text, segment] of this.#segments) {
       const absorbed = root.absorbed.get(text);
       if (!listing.has(text) || segment.reader.id.root < root.horizon || absorbed?.sealed === true) {

@@ -90,6 +90,8 @@ export class Watcher {
     // A namespace that was not there yet is as empty as its root 0.
     const since = Math.max(0, this.#position.root);
     const position: Position = { root: root?.number ?? -1, offsets: look.offsets };
+    // A root that is older than the position's: this is not the store that the position was taken from, or it was restored.
+    if (root === undefined ? this.#position.root >= 0 : root.number < this.#position.root) throw this.#resyncRequired(since);
     if (root !== undefined && root.number > since) {
       // A drop, too, is a horizon above all that was.
       if (root.horizon > since) throw this.#resyncRequired(since);
@@ -148,7 +150,7 @@ export class Watcher {
     if (frames === undefined) return false;
     for (const frame of frames) {
       if (!isLive && frame.end > (absorbed?.offset ?? 0)) break;
-      entries.push(...frame.entries);
+      for (const entry of frame.entries) entries.push(entry);
     }
     if (!isLive && absorbed !== undefined && reader.offset > absorbed.offset) return true;
     this.#segments.set(listed.text, reader);
@@ -174,7 +176,9 @@ export class Watcher {
     for (const shard of root.shards) {
       if (!shard.tables.some(({ file }) => made.has(file))) continue;
       const next = root.shards[root.shards.indexOf(shard) + 1]?.from;
-      for await (const chunk of this.#reader.range({ from: shard.from, to: next }, { reverse: false, signal })) entries.push(...chunk);
+      for await (const chunk of this.#reader.range({ from: shard.from, to: next }, { reverse: false, signal })) {
+        for (const entry of chunk) entries.push(entry);
+      }
     }
   }
 

@@ -34,7 +34,8 @@ export class WriterRoot {
   readonly #options: WriterRootOptions;
   #reading: RootReading | undefined;
   #isDoubtful = false;
-  #isAnchored = false;
+  /** The first root of the namespace's life whose name is known to be durable. */
+  #anchored = -1;
   reads = 0;
 
   constructor(context: { medium: Medium; system: System; layout: NamespaceLayout }, options: WriterRootOptions) {
@@ -62,16 +63,16 @@ export class WriterRoot {
   /** Before an append: a root that is young enough, of a namespace that is live and durable. */
   async prepare(): Promise<void> {
     if (!this.#isFresh()) await this.#readOrCreate();
-    if (this.#isAnchored) return;
-    if (this.#needsAnchor()) await this.#medium.syncNames(this.#layout.root);
-    this.#isAnchored = true;
+    if (!this.#needsAnchor()) return;
+    await this.#medium.syncNames(this.#layout.root);
+    this.#anchored = this.root.number;
   }
 
   prepareBlocking(): void {
     if (!this.#isFresh()) this.#readBlocking();
-    if (this.#isAnchored) return;
-    if (this.#needsAnchor()) requireBlocking(this.#medium).syncNames(this.#layout.root);
-    this.#isAnchored = true;
+    if (!this.#needsAnchor()) return;
+    requireBlocking(this.#medium).syncNames(this.#layout.root);
+    this.#anchored = this.root.number;
   }
 
   /** Reads the newest root. @throws PeatError `NAMESPACE_NOT_FOUND`, `NAMESPACE_DROPPED`, `UNSUPPORTED_VERSION` */
@@ -133,6 +134,7 @@ export class WriterRoot {
    * nobody would look for what is acknowledged. Later roots need no such care: whoever puts one has synced the first (rule A15).
    */
   #needsAnchor(): boolean {
-    return this.#options.durable && this.root.number === this.root.horizon;
+    const { number, horizon } = this.root;
+    return this.#options.durable && number === horizon && number !== this.#anchored;
   }
 }

@@ -241,6 +241,35 @@ describe.each([memory(true, true), memory(false, true), memory(true, false), mem
       await expect(snapshot.get('k0')).rejects.toMatchObject({ code: 'CLOSED' });
     });
 
+    it('shows a snapshot no later write without an earlier one of another writer', async () => {
+      const others = [store, other, store].map((each) => each.namespace('items'));
+      await items.put('w0', 0);
+      let isDone = false;
+      const writing = (async (): Promise<void> => {
+        for (let i = 1; i <= 150; i++) for (const [w, handle] of others.entries()) await handle.put(`w${w}`, i);
+        isDone = true;
+      })();
+      const reader = await here.open({ readOnly: true });
+      for (let reads = 0; !isDone || reads < 3; reads++) {
+        const [w0 = 0, w1 = 0, w2 = 0] = (await reader.namespace('items').getMany(['w0', 'w1', 'w2'])) as (number | undefined)[];
+        expect(w0).toBeGreaterThanOrEqual(w1);
+        expect(w1).toBeGreaterThanOrEqual(w2);
+        expect(w2).toBeGreaterThanOrEqual(w0 - 1);
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+      await writing;
+      await reader.close();
+    });
+
+    it('notices a drop through its store, even where it has only read', async () => {
+      await elsewhere.put('a', 1);
+      expect(await items.get('a')).toBe(1);
+      await store.dropNamespace('items');
+      await items.put('b', 2);
+      expect(await elsewhere.get('b')).toBe(2);
+      expect(await items.getMany(['a', 'b'])).toEqual([undefined, 2]);
+    });
+
     it('lets another handle wait for an append by its token', async () => {
       const token = await items.put('a', 1);
       await elsewhere.waitFor(token);

@@ -134,7 +134,7 @@ class Importer {
   async #take({ where, operations, isBatch }: Part): Promise<void> {
     const bytes = packedBytes(operations, where);
     if (isBatch) await this.#send();
-    this.#batch.push(...operations);
+    for (const operation of operations) this.#batch.push(operation);
     this.#batchBytes += bytes;
     this.#read += operations.length;
     if (isBatch || this.#batch.length >= BATCH_OPERATIONS_MAX || this.#batchBytes >= BATCH_BYTES) await this.#send();

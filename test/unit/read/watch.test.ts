@@ -13,8 +13,8 @@ interface World {
   readonly medium: MemoryMedium;
 }
 
-async function world(canAppend: boolean): Promise<World> {
-  const system = new VirtualSystem();
+async function world(canAppend: boolean, seed = 1): Promise<World> {
+  const system = new VirtualSystem(undefined, { seed });
   const medium = new MemoryMedium({ system, canAppend });
   const store = await open(medium, { system, autoCompact: false });
   return { system, store, items: store.namespace('items'), medium };
@@ -202,6 +202,36 @@ describe.each([true, false])('a watch on a medium with append: %s', (canAppend) 
     await w.system.advance(200);
     expect(second.texts).toEqual(['a=1', 'b=1', 'c=1']);
     await second.stop(w.system);
+  });
+
+  it('tells a batch of any size', async () => {
+    const w = await world(canAppend);
+    await w.items.put('start', 1);
+    const watch = new Watch(w.items);
+    await w.system.advance(200);
+    await w.items.batch(Array.from({ length: 200_000 }, (_, i) => ({ type: 'put', key: `k${i}`, value: i })));
+    await w.system.advance(200);
+    await settle();
+    await watch.stop(w.system);
+    expect(watch.events.length).toBe(200_000);
+  });
+
+  it('with the token of another store, a copy for example, is told to resync', async () => {
+    const one = await world(canAppend);
+    const two = await world(canAppend, 2);
+    for (const w of [one, two]) await w.items.put('a', 1);
+    const first = new Watch(one.items);
+    await one.system.advance(200);
+    await one.items.put('a', 2);
+    await one.system.advance(200);
+    const second = new Watch(two.items, first.token);
+    await two.system.advance(200);
+    expect(second.texts).toEqual(['resync']);
+    await two.items.put('b', 1);
+    await two.system.advance(200);
+    expect(second.texts).toEqual(['resync', 'b=1']);
+    await first.stop(one.system);
+    await second.stop(two.system);
   });
 
   it('refuses a token that is none, or of another namespace', async () => {
