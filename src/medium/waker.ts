@@ -23,6 +23,7 @@ export interface WakerOptions {
 export class Waker {
   readonly #system: System;
   readonly #options: WakerOptions;
+  readonly #depth: number;
   #watcher: FSWatcher | undefined;
   #wake: (() => void) | undefined;
   #isPending = false;
@@ -30,14 +31,15 @@ export class Waker {
   #unwatched: string[] = [];
   #isClosed = false;
 
-  private constructor(system: System, options: WakerOptions) {
-    this.#system = system;
+  private constructor(context: { medium: Medium; system: System }, options: WakerOptions) {
+    this.#system = context.system;
+    this.#depth = context.medium.canAppend ? 0 : 1;
     this.#options = options;
   }
 
   /** Watches the folders of the given prefixes, if the medium has such. */
   static async open(context: { medium: Medium; system: System; prefixes: readonly string[] }, options: WakerOptions): Promise<Waker> {
-    const waker = new Waker(context.system, options);
+    const waker = new Waker(context, options);
     const directory = context.medium.localDirectory;
     if (directory === undefined) return waker;
     waker.#unwatched = context.prefixes.map((prefix) => join(directory, prefix));
@@ -60,7 +62,8 @@ export class Waker {
       return;
     }
     const { watch } = await import('chokidar');
-    const watcher = watch(folders, { ignoreInitial: true, depth: 0, persistent: true });
+    // Where segments are folders, what is appended is a new file in one of them.
+    const watcher = watch(folders, { ignoreInitial: true, depth: this.#depth, persistent: true });
     watcher.on('all', () => this.wake());
     watcher.on('error', () => void this.#stopWatching());
     this.#watcher = watcher;

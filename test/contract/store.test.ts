@@ -255,7 +255,7 @@ describe.each([memory(true, true), memory(false, true), memory(true, false), mem
         expect(w0).toBeGreaterThanOrEqual(w1);
         expect(w1).toBeGreaterThanOrEqual(w2);
         expect(w2).toBeGreaterThanOrEqual(w0 - 1);
-        await new Promise((resolve) => setTimeout(resolve, 1));
+        await nodeSystem.sleep(1);
       }
       await writing;
       await reader.close();
