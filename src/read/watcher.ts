@@ -18,11 +18,13 @@ import { type NamespaceLayout, parseTableFile } from '../format/layout.ts';
 import type { Root } from '../format/root.ts';
 import { type ListedSegment, listLog } from '../log/log-listing.ts';
 import { SegmentReader } from '../log/segment-reader.ts';
-import { newestRoot, type RootReading } from '../manifest/newest-root.ts';
+import { elapsedMs, type Moment, newestRoot, now, ROOT_TRUST_MS, type RootReading } from '../manifest/newest-root.ts';
 import { ageOf, datedRoots, rootAges } from '../manifest/root-ages.ts';
 import type { Medium } from '../medium/medium.ts';
 import { listSteps, runAsync, type Steps } from '../medium/steps.ts';
 import type { NamespaceReader } from './namespace-reader.ts';
+
+const ATTEMPTS_MAX = 100;
 
 export interface Position {
   readonly root: number;
@@ -114,7 +116,8 @@ export class Watcher {
 
   /** Rule A13's order: the log, the newest root, the contents; over again where a segment vanished in between. */
   *#look(): Steps<Look> {
-    for (;;) {
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+      const startedAt = now(this.#system);
       const listing = yield* listLog(this.#layout);
       const reading = yield* newestRoot(this.#layout, this.#system, { known: this.#reading, isRemote: this.#medium.isRemote });
       if (reading === undefined) return { reading: undefined, entries: [], offsets: {} };
@@ -131,8 +134,19 @@ export class Watcher {
         }
         offsets[listed.text] = this.#segments.get(listed.text)?.offset ?? this.#position.offsets[listed.text] ?? 0;
       }
-      if (complete) return { reading, entries, offsets };
+      if (complete && !(yield* this.#isOverrun(reading, startedAt))) return { reading, entries, offsets };
     }
+    throw new PeatError('TEMPORARY', `${this.#layout.namespace} changed ${ATTEMPTS_MAX} times while it was being watched`, {
+      namespace: this.#layout.namespace,
+    });
+  }
+
+  /** Rule A13's second look: whether a horizon has moved meanwhile, so that frames which were read may be dead. */
+  *#isOverrun(reading: RootReading, startedAt: Moment): Steps<boolean> {
+    const { isRemote } = this.#medium;
+    if (!isRemote && elapsedMs(this.#system, startedAt) < ROOT_TRUST_MS) return false;
+    const again = yield* newestRoot(this.#layout, this.#system, { known: reading, isRemote });
+    return again === undefined || again.root.horizon !== reading.root.horizon;
   }
 
   *#readSegment(listed: ListedSegment, { root, entries }: { root: Root; entries: Entry[] }): Steps<boolean> {
