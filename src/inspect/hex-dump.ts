@@ -41,14 +41,6 @@ class FieldMap {
     if (length > 0) this.#fields.push({ offset, length, label });
   }
 
-  /** Reads one field, and labels it with its value. */
-  field<T>(reader: ByteReader, read: () => T, label: (value: T) => string): T {
-    const offset = reader.at;
-    const value = read();
-    this.add(offset, reader.at - offset, label(value));
-    return value;
-  }
-
   lines(): string[] {
     const lines: string[] = [];
     let at = 0;
@@ -72,6 +64,43 @@ class FieldMap {
   }
 }
 
+/** Reads field after field, and labels each with its value. */
+class LabelledReader {
+  readonly #map: FieldMap;
+  readonly #reader: ByteReader;
+
+  constructor(map: FieldMap, bytes: Buffer, range: { start: number; end: number }) {
+    this.#map = map;
+    this.#reader = new ByteReader(bytes, range.start, range.end);
+  }
+
+  /** @param label a name, which the value is put behind, or what makes the whole label */
+  number(kind: 'u8' | 'u32' | 'u64' | 'varint', label: string | ((value: number) => string)): number {
+    return this.#field(
+      () => this.#reader[kind](),
+      (value) => (typeof label === 'string' ? `${label} ${value}` : label(value)),
+    );
+  }
+
+  text(bytes: number, label: (text: string) => string): void {
+    this.#field(() => this.#reader.latin1(bytes), label);
+  }
+
+  skip(bytes: number, label: string): void {
+    this.#field(
+      () => this.#reader.bytes(bytes),
+      () => label,
+    );
+  }
+
+  #field<T>(read: () => T, label: (value: T) => string): T {
+    const offset = this.#reader.at;
+    const value = read();
+    this.#map.add(offset, this.#reader.at - offset, label(value));
+    return value;
+  }
+}
+
 function mapSegment(map: FieldMap, bytes: Buffer, id: string): void {
   const { headerOk, frames, tail, end } = dissectSegment(bytes, id);
   if (headerOk) {
@@ -88,61 +117,30 @@ function mapSegment(map: FieldMap, bytes: Buffer, id: string): void {
     map.add(start + 12, 1, `kind ${kind === 'seal' ? '2, seal' : '1, batch'}`);
     map.add(start + 13, 3, 'reserved');
     map.add(start + 16, 8, `time ${time}${kind === 'seal' ? '' : `, ${new Date(Math.floor(time / 1024)).toISOString()}`}`);
-    const reader = new ByteReader(bytes, start + FRAME_HEADER_BYTES, frame.end);
-    if (kind === 'seal')
-      map.field(
-        reader,
-        () => reader.varint(),
-        (count) => `frames ${count}`,
-      );
-    else mapBatch(map, reader);
+    const fields = new LabelledReader(map, bytes, { start: start + FRAME_HEADER_BYTES, end: frame.end });
+    if (kind === 'seal') fields.number('varint', 'frames');
+    else mapBatch(fields);
   }
   if (tail.bytes > 0) map.add(end, tail.bytes, tail.kind === 'torn' ? 'a torn tail' : 'zeros, allocated ahead');
 }
 
-function mapBatch(map: FieldMap, reader: ByteReader): void {
-  const count = map.field(
-    reader,
-    () => reader.varint(),
-    (value) => `count ${value}`,
-  );
+function mapBatch(fields: LabelledReader): void {
+  const count = fields.number('varint', 'count');
   for (let i = 0; i < count; i++) {
-    const flags = map.field(
-      reader,
-      () => reader.u8(),
+    const flags = fields.number(
+      'u8',
       (value) => `delta: flags ${value}${value === 0 ? ', put' : value === 1 ? ', delete' : ', put that expires'}`,
     );
-    const keyLength = map.field(
-      reader,
-      () => reader.varint(),
-      (value) => `keyLength ${value}`,
-    );
-    map.field(
-      reader,
-      () => reader.latin1(keyLength),
-      (key) => `key ${JSON.stringify(key)}`,
-    );
-    if ((flags & 2) !== 0)
-      map.field(
-        reader,
-        () => reader.varint(),
-        (ms) => `expiresAtMs ${ms}`,
-      );
-    if ((flags & 1) === 0) mapValue(map, reader);
+    const keyLength = fields.number('varint', 'keyLength');
+    fields.text(keyLength, (key) => `key ${JSON.stringify(key)}`);
+    if ((flags & 2) !== 0) fields.number('varint', 'expiresAtMs');
+    if ((flags & 1) === 0) mapValue(fields);
   }
 }
 
-function mapValue(map: FieldMap, reader: ByteReader): void {
-  const length = map.field(
-    reader,
-    () => reader.varint(),
-    (value) => `valueLength ${value}`,
-  );
-  map.field(
-    reader,
-    () => reader.bytes(length),
-    () => 'value, MessagePack',
-  );
+function mapValue(fields: LabelledReader): void {
+  const length = fields.number('varint', 'valueLength');
+  fields.skip(length, 'value, MessagePack');
 }
 
 function mapTables(map: FieldMap, bytes: Buffer): void {
@@ -151,7 +149,7 @@ function mapTables(map: FieldMap, bytes: Buffer): void {
     const anatomy = dissectTable(table);
     for (const block of anatomy.blocks) {
       if (block.block !== undefined)
-        mapBlock(map, new ByteReader(bytes, offset + block.offset, offset + block.offset + block.length), block.block.length);
+        mapBlock(map, bytes, { start: offset + block.offset, end: offset + block.offset + block.length, entries: block.block.length });
     }
     const { footer } = anatomy;
     if (footer === undefined) continue;
@@ -161,156 +159,53 @@ function mapTables(map: FieldMap, bytes: Buffer): void {
       map.add(filterAt + 1, anatomy.filterBytes - 5, 'bits');
       map.add(filterAt + anatomy.filterBytes - 4, 4, 'checksum of the filter');
     }
-    if (anatomy.indexOk) mapIndex(map, new ByteReader(bytes, offset + footer.indexOffset, offset + length - FOOTER_BYTES), footer.blocks);
-    mapFooter(map, new ByteReader(bytes, offset + length - FOOTER_BYTES, offset + length));
+    if (anatomy.indexOk)
+      mapIndex(new LabelledReader(map, bytes, { start: offset + footer.indexOffset, end: offset + length - FOOTER_BYTES }), footer.blocks);
+    mapFooter(new LabelledReader(map, bytes, { start: offset + length - FOOTER_BYTES, end: offset + length }));
   }
 }
 
-function mapBlock(map: FieldMap, reader: ByteReader, entries: number): void {
-  const { buffer, end } = reader;
+function mapBlock(map: FieldMap, bytes: Buffer, block: { start: number; end: number; entries: number }): void {
+  const { end, entries } = block;
+  const fields = new LabelledReader(map, bytes, block);
   for (let i = 0; i < entries; i++) {
-    map.field(
-      reader,
-      () => reader.varint(),
-      (shared) => `entry: shared ${shared}`,
-    );
-    const suffixLength = map.field(
-      reader,
-      () => reader.varint(),
-      (value) => `suffixLength ${value}`,
-    );
-    const flags = map.field(
-      reader,
-      () => reader.u8(),
-      (value) => `flags ${value}`,
-    );
-    map.field(
-      reader,
-      () => reader.latin1(suffixLength),
-      (suffix) => `suffix ${JSON.stringify(suffix)}`,
-    );
-    map.field(
-      reader,
-      () => reader.u64(),
-      (time) => `time ${time}, ${new Date(Math.floor(time / 1024)).toISOString()}`,
-    );
-    map.field(
-      reader,
-      () => reader.varint(),
-      (index) => `writerIndex ${index}`,
-    );
-    if ((flags & 4) !== 0)
-      map.field(
-        reader,
-        () => reader.varint(),
-        (sub) => `sub ${sub}`,
-      );
-    if ((flags & 3) !== 0)
-      map.field(
-        reader,
-        () => reader.varint(),
-        (root) => `absorbedAt ${root}`,
-      );
-    if ((flags & 2) !== 0)
-      map.field(
-        reader,
-        () => reader.varint(),
-        (ms) => `expiresAtMs ${ms}`,
-      );
-    if ((flags & 1) === 0) mapValue(map, reader);
+    fields.number('varint', 'entry: shared');
+    const suffixLength = fields.number('varint', 'suffixLength');
+    const flags = fields.number('u8', 'flags');
+    fields.text(suffixLength, (suffix) => `suffix ${JSON.stringify(suffix)}`);
+    fields.number('u64', (time) => `time ${time}, ${new Date(Math.floor(time / 1024)).toISOString()}`);
+    fields.number('varint', 'writerIndex');
+    if ((flags & 4) !== 0) fields.number('varint', 'sub');
+    if ((flags & 3) !== 0) fields.number('varint', 'absorbedAt');
+    if ((flags & 2) !== 0) fields.number('varint', 'expiresAtMs');
+    if ((flags & 1) === 0) mapValue(fields);
   }
-  const writers = buffer.readUInt32LE(end - 12);
-  const restarts = buffer.readUInt32LE(end - 8);
-  for (let i = 0; i < writers; i++)
-    map.field(
-      reader,
-      () => reader.latin1(16),
-      (writer) => `writer ${i}: ${writer}`,
-    );
-  for (let i = 0; i < restarts; i++)
-    map.field(
-      reader,
-      () => reader.u32(),
-      (at) => `restart ${i}: at ${at} of the block`,
-    );
-  map.field(
-    reader,
-    () => reader.u32(),
-    (count) => `writers ${count}`,
-  );
-  map.field(
-    reader,
-    () => reader.u32(),
-    (count) => `restarts ${count}`,
-  );
-  map.field(
-    reader,
-    () => reader.u32(),
-    () => 'checksum of the block',
-  );
+  const writers = bytes.readUInt32LE(end - 12);
+  const restarts = bytes.readUInt32LE(end - 8);
+  for (let i = 0; i < writers; i++) fields.text(16, (writer) => `writer ${i}: ${writer}`);
+  for (let i = 0; i < restarts; i++) fields.number('u32', (at) => `restart ${i}: at ${at} of the block`);
+  fields.number('u32', 'writers');
+  fields.number('u32', 'restarts');
+  fields.number('u32', () => 'checksum of the block');
 }
 
-function mapIndex(map: FieldMap, reader: ByteReader, blocks: number): void {
+function mapIndex(fields: LabelledReader, blocks: number): void {
   for (let i = 0; i < blocks; i++) {
-    const keyLength = map.field(
-      reader,
-      () => reader.varint(),
-      (value) => `index: lastKeyLength ${value}`,
-    );
-    map.field(
-      reader,
-      () => reader.latin1(keyLength),
-      (key) => `lastKey ${JSON.stringify(key)}`,
-    );
-    map.field(
-      reader,
-      () => reader.varint(),
-      (value) => `offset ${value}`,
-    );
-    map.field(
-      reader,
-      () => reader.varint(),
-      (value) => `length ${value}`,
-    );
-    map.field(
-      reader,
-      () => reader.u32(),
-      () => 'blockChecksum',
-    );
+    const keyLength = fields.number('varint', 'index: lastKeyLength');
+    fields.text(keyLength, (key) => `lastKey ${JSON.stringify(key)}`);
+    fields.number('varint', 'offset');
+    fields.number('varint', 'length');
+    fields.number('u32', () => 'blockChecksum');
   }
-  map.field(
-    reader,
-    () => reader.u32(),
-    () => 'checksum of the index',
-  );
+  fields.number('u32', () => 'checksum of the index');
 }
 
-function mapFooter(map: FieldMap, reader: ByteReader): void {
+function mapFooter(fields: LabelledReader): void {
   for (const name of ['footer: length', 'filterOffset', 'indexOffset', 'blocks', 'entries', 'tombstones', 'expiring']) {
-    map.field(
-      reader,
-      () => reader.u32(),
-      (value) => `${name} ${value}`,
-    );
+    fields.number('u32', name);
   }
-  map.field(
-    reader,
-    () => reader.u64(),
-    (time) => `maxTime ${time}`,
-  );
-  map.field(
-    reader,
-    () => reader.u64(),
-    (ms) => `lastExpiryMs ${ms}`,
-  );
-  map.field(
-    reader,
-    () => reader.u32(),
-    () => 'checksum of the footer',
-  );
-  map.field(
-    reader,
-    () => reader.bytes(8),
-    () => 'magic "PEATTBL1"',
-  );
+  fields.number('u64', 'maxTime');
+  fields.number('u64', 'lastExpiryMs');
+  fields.number('u32', () => 'checksum of the footer');
+  fields.skip(8, 'magic "PEATTBL1"');
 }
