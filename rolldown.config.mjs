@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 const dist = process.env['PEAT_BUILD'] ?? fileURLToPath(new URL('dist', import.meta.url));
 
 export default {
+  cwd: dist,
   input: { peatlog: `${dist}/src/index.js`, peat: `${dist}/src/cli/main.js` },
   platform: 'node',
   // Dependencies are resolved where the package is installed.

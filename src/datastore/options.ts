@@ -73,9 +73,32 @@ export interface ResolvedOptions {
 
 const MIB = 1024 * 1024;
 
+const KNOWN: ReadonlySet<string> = new Set<keyof OpenOptions>([
+  'durability',
+  'create',
+  'readOnly',
+  'frozen',
+  'cacheBytes',
+  'pendingBytesMax',
+  'segmentBytesMax',
+  'autoCompact',
+  'drainWaitMs',
+  'onWarning',
+  'fileMode',
+  'directoryMode',
+  'group',
+  'segments',
+  'system',
+]);
+
 /** @throws TypeError or RangeError that shows the value. */
 export function resolveOptions(options: OpenOptions): ResolvedOptions {
+  for (const name of Object.keys(options)) if (!KNOWN.has(name)) throw new TypeError(`open has no option ${show(name)}`);
   const { durability = 'sync', readOnly = false, frozen = false } = options;
+  const { segments } = options;
+  if (segments !== undefined && segments !== 'appended' && segments !== 'framed') {
+    throw new RangeError(`segments must be "appended" or "framed", got ${show(segments)}`);
+  }
   if (durability !== 'sync' && durability !== 'os') throw new RangeError(`durability must be "sync" or "os", got ${show(durability)}`);
   if (readOnly && options.create === true) throw new RangeError('create: true does not go with readOnly: true');
   if (frozen && !readOnly) throw new RangeError('frozen goes with readOnly: true');

@@ -21,7 +21,8 @@ export const command: Command = {
     const key = invocation.positionals[1] as string;
     const value = await reading(invocation, (namespace) => namespace.get(key, { signal }));
     if (value === undefined) {
-      output.message(`peat: there is no key ${JSON.stringify(key)} in namespace ${namespaceName(invocation)}`);
+      const message = `there is no key ${JSON.stringify(key)} in namespace ${namespaceName(invocation)}`;
+      output.message(output.json ? JSON.stringify({ error: { message } }) : `peat: ${message}`);
       return EXIT_FAILED;
     }
     if (typeof value === 'string' && !output.json) await output.line(value);
