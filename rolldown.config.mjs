@@ -6,6 +6,10 @@ import { fileURLToPath } from 'node:url';
 
 const dist = process.env['PEAT_BUILD'] ?? fileURLToPath(new URL('dist', import.meta.url));
 
+/** What nearly every process needs stands in one file; what brings other modules along, or is needed seldom, does not. */
+const ENGINE =
+  /src\/(base|log|write|format\/(?!checked-json-encode)|medium\/(?!probe|sweep|waker)|manifest\/newest|read\/(?!watcher|table-stream)|datastore\/(?!watch))/;
+
 export default {
   cwd: dist,
   input: { peatlog: `${dist}/src/index.js`, peat: `${dist}/src/cli/main.js` },
@@ -13,5 +17,11 @@ export default {
   // Dependencies are resolved where the package is installed.
   external: /^[^./]/,
   checks: { ineffectiveDynamicImport: false },
-  output: { dir: `${dist}/lib`, format: 'esm', entryFileNames: '[name].js', chunkFileNames: '[name]-[hash].js' },
+  output: {
+    dir: `${dist}/lib`,
+    format: 'esm',
+    entryFileNames: '[name].js',
+    chunkFileNames: '[name]-[hash].js',
+    codeSplitting: { groups: [{ name: 'engine', test: ENGINE }] },
+  },
 };
