@@ -162,12 +162,12 @@ export class Store {
   }
 
   async #compactOne(name: string, options: CompactOptions): Promise<CompactionSummary> {
-    const { compactUntilDone, mayCompact } = await compactor();
+    const { COMPACTOR_LEASE_MS, compactUntilDone, mayCompact } = await compactor();
     if (!(await mayCompact(this.#passContext(name)))) {
       throw new PeatError('NAMESPACE_NOT_FOUND', `there is no namespace ${name}`, { namespace: name });
     }
     await using held = await (await this.#lock(name)).acquire({
-      leaseMs: 10_000,
+      leaseMs: COMPACTOR_LEASE_MS,
       maxWaitMs: options.maxWaitMs ?? 60_000,
       signal: options.signal,
       purpose: 'compact()',

@@ -14,7 +14,7 @@ import type { NamespaceLayout } from '../format/layout.ts';
 import { parseSegmentId } from '../format/layout.ts';
 import { emptyRoot } from '../format/root.ts';
 import type { Medium } from '../medium/medium.ts';
-import { runAsync, runBlocking } from '../medium/steps.ts';
+import { runAsync, runBlocking, type Steps } from '../medium/steps.ts';
 import { type KeyRange, RangeReader } from './scan.ts';
 import { load, lookup, type State, sortedTail } from './state.ts';
 import { snapshotExpired, TableGoneError, TableStore } from './table-store.ts';
@@ -96,16 +96,17 @@ export class NamespaceReader {
       const first = await this.fresh(signal);
       // A namespace that is not there, or where nobody writes any more, is one moment's as it is.
       if (first.root.number < 0 || this.#frozenState !== undefined) return first;
-      const pinned = this.#medium.blocking === undefined ? await this.#pinAsync(signal) : this.#pinBlocking();
+      const context = { medium: this.#medium, system: this.#system };
+      const pinned = this.#medium.blocking === undefined ? await this.#pinAsync(signal) : runBlocking(this.#pinSteps(), context);
       if (pinned !== undefined) return pinned;
     }
   }
 
   /** Undefined if a drain must be waited for. */
-  #pinBlocking(): State | undefined {
+  *#pinSteps(): Steps<State | undefined> {
     for (let round = 0; round < PIN_ROUNDS_MAX; round++) {
       const before = this.view.changes;
-      if (runBlocking(this.view.refresh(), { medium: this.#medium, system: this.#system }) === 'draining') return undefined;
+      if ((yield* this.view.refresh()) === 'draining') return undefined;
       if (this.view.changes === before) break;
     }
     return this.view.pin();
@@ -113,15 +114,7 @@ export class NamespaceReader {
 
   async #pinAsync(signal: AbortSignal | undefined): Promise<State | undefined> {
     while (this.#refreshing !== undefined) await this.#refreshing.catch(() => undefined);
-    const context = { medium: this.#medium, system: this.#system, signal };
-    const pinning = (async (): Promise<State | undefined> => {
-      for (let round = 0; round < PIN_ROUNDS_MAX; round++) {
-        const before = this.view.changes;
-        if ((await runAsync(this.view.refresh(), context)) === 'draining') return undefined;
-        if (this.view.changes === before) break;
-      }
-      return this.view.pin();
-    })();
+    const pinning = runAsync(this.#pinSteps(), { medium: this.#medium, system: this.#system, signal });
     // Others wait meanwhile, so that nobody changes the view between the last round and the pin.
     this.#refreshing = pinning;
     try {
