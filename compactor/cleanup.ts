@@ -19,14 +19,14 @@ import { isSegmentDone } from './upkeep.ts';
 export const NOTHING_DELETED: CleanupReport = { segments: 0, tableFiles: 0, roots: 0 };
 
 /** @param root committed by this process, and the newest one when that was looked at */
-export async function cleanUp(context: PassContext, root: Root, segments: LogListing): Promise<CleanupReport> {
+export async function cleanUp(context: PassContext, root: Root, listing: LogListing): Promise<CleanupReport> {
   const { medium, layout } = context;
   const tableFiles = await medium.list(layout.shard);
   const ages = rootAges(datedRoots(layout, await medium.list(layout.root, { stats: true })));
   if (ages.at(-1)?.number !== root.number) return NOTHING_DELETED;
 
   const tables = deletableTables(context, { root, ages, files: tableFiles });
-  const log = await deletableSegments(context, { root, ages, segments });
+  const log = await deletableSegments(context, { root, ages, listing });
   const roots = deletableRoots(context, root, ages);
   const names = [...tables, ...log.names, ...roots];
   if (names.length === 0) return NOTHING_DELETED;
@@ -61,10 +61,10 @@ function deletableTables(
  */
 async function deletableSegments(
   context: PassContext,
-  { root, ages, segments }: { root: Root; ages: readonly AgedRoot[]; segments: LogListing },
+  { root, ages, listing }: { root: Root; ages: readonly AgedRoot[]; listing: LogListing },
 ): Promise<{ segments: number; names: string[] }> {
   const { medium, system, layout, constants } = context;
-  const done = [...segments.values()].filter((segment) => isSegmentDone(root, segment));
+  const done = [...listing.segments.values()].filter((segment) => isSegmentDone(root, segment));
   const number = done.length === 0 ? undefined : newestAged(ages, constants.segmentGraceMs);
   const old = number === undefined ? undefined : await runAsync(readRoot(layout, number), { medium, system });
   if (old === undefined) return { segments: 0, names: [] };

@@ -54,11 +54,11 @@ export interface FoldOptions {
 /** Undefined if a segment vanished that the listing showed: then a newer root has absorbed it. */
 export async function foldTail(
   context: PassContext,
-  tail: { root: Root; segments: LogListing },
+  tail: { root: Root; log: LogListing },
   options: FoldOptions,
 ): Promise<Fold | undefined> {
   const folding = new Folding(context, tail.root, options);
-  for (const segment of tail.segments.values()) {
+  for (const segment of tail.log.segments.values()) {
     if (!folding.wants(segment)) continue;
     if (folding.isFull) folding.leave(segment);
     else if (!(await folding.read(segment))) return undefined;

@@ -44,7 +44,7 @@ export const PASS_BYTES_MAX: number = 32 * 1024 * 1024;
 /** What the passes before and the log amount to, before anything is written. */
 interface Intake {
   readonly base: RootBase;
-  readonly segments: LogListing;
+  readonly log: LogListing;
   readonly fold: Fold;
   /** Puts that expired before this may be dropped. */
   readonly expiredBeforeMs: number;
@@ -125,9 +125,9 @@ interface Run {
 async function takeIn(context: PassContext, base: RootBase, { options, pacer }: Run): Promise<Intake | undefined> {
   const { medium, system, layout } = context;
   const { signal, bytesMax = PASS_BYTES_MAX } = options;
-  const segments = await runAsync(listLog(layout, { stats: true }), { medium, system, signal });
-  const fold = await foldTail(context, { root: base.root, segments }, { bytesMax, pacer, signal });
-  if (fold !== undefined) return { base, segments, fold, expiredBeforeMs: await findExpiredBefore(context, base) };
+  const log = await runAsync(listLog(layout, { stats: true }), { medium, system, signal });
+  const fold = await foldTail(context, { root: base.root, log }, { bytesMax, pacer, signal });
+  if (fold !== undefined) return { base, log, fold, expiredBeforeMs: await findExpiredBefore(context, base) };
   if (await isOutdated(context, base)) return undefined;
   throw new PeatError('TEMPORARY', `a segment of ${layout.namespace} that the newest root still needs has vanished`, {
     namespace: layout.namespace,
@@ -136,7 +136,7 @@ async function takeIn(context: PassContext, base: RootBase, { options, pacer }: 
 
 /** Steps 4 to 6. */
 async function publish(context: PassContext, intake: Intake, run: Run): Promise<Partial<PassResult>> {
-  const { base, segments, fold } = intake;
+  const { base, log, fold } = intake;
   const horizon = nextHorizon(base.root, fold);
   const wantsUpkeep = run.options.upkeep !== false;
   const drain = wantsUpkeep && base.root.state === 'live' ? await nextDrain(context, intake) : base.root.drain;
@@ -167,14 +167,14 @@ async function publish(context: PassContext, intake: Intake, run: Run): Promise<
     shardsTouched: rewritten.shardsTouched,
     draining: drain > horizon,
     horizonMovedTo: horizon === base.root.horizon ? undefined : horizon,
-    deleted: await tryCleanUp(context, root, segments),
+    deleted: await tryCleanUp(context, root, log),
   };
 }
 
 /** The root is committed; what can't be deleted now is deleted by a later pass. */
-async function tryCleanUp(context: PassContext, root: Root, segments: LogListing): Promise<CleanupReport> {
+async function tryCleanUp(context: PassContext, root: Root, log: LogListing): Promise<CleanupReport> {
   try {
-    return await cleanUp(context, root, segments);
+    return await cleanUp(context, root, log);
   } catch (error) {
     context.log(
       `cleaning up ${root.namespace} after root ${root.number} failed: ${error instanceof Error ? error.message : String(error)}`,
@@ -258,14 +258,14 @@ async function findExpiredBefore({ medium, layout, constants }: PassContext, { r
 
 async function buildRoot(
   context: PassContext,
-  { base, segments, fold }: Intake,
+  { base, log, fold }: Intake,
   { rewritten, horizon, drain }: { rewritten: Rewritten; horizon: number; drain: number },
 ): Promise<Root> {
   const { root } = base;
   const { shards, dropFloor } = rewritten;
   const counts: PassCounts = { ...rewritten.counts, framesIn: fold.frames, deltasIn: fold.deltas, logBytesIn: fold.bytes, salvageLost: 0 };
   checkCounts(root, shards, counts);
-  const { absorbed, forgot } = forget(context, root, { absorbed: fold.absorbed, segments });
+  const { absorbed, forgot } = forget(context, root, { absorbed: fold.absorbed, segments: log.segments });
   const dropped = await nextDropped(context, root, shards);
   return nextRoot(base, context.system, { horizon, drain, forgot, maxStamp: fold.maxStamp, dropFloor, absorbed, shards, dropped, counts });
 }

@@ -21,7 +21,7 @@ const HOUSEKEEPING_MS = 60_000;
 /** What a pass has found before it decides: the newest root, the log, and the medium's time, less the grace, by which puts have expired. */
 export interface Found {
   readonly base: RootBase;
-  readonly segments: LogListing;
+  readonly log: LogListing;
   readonly expiredBeforeMs: number;
 }
 
@@ -64,7 +64,7 @@ function isDrainWorthIt(context: PassContext, found: Found, horizon: number): bo
 }
 
 /** What only a horizon can clear away: segments of silent writers, entries of `absorbed` that can't be forgotten, tombstones, expired puts. */
-function holdsUp({ medium }: PassContext, { base, segments, expiredBeforeMs }: Found, horizon: number): boolean {
+function holdsUp({ medium }: PassContext, { base, log: { segments }, expiredBeforeMs }: Found, horizon: number): boolean {
   const { root } = base;
   const isBelow = (number: number): boolean => number >= root.horizon && number < horizon;
   for (const { id, text } of segments.values()) if (isBelow(id.root) && root.absorbed.get(text)?.sealed !== true) return true;
@@ -88,7 +88,11 @@ export interface Forgetting {
  *
  * On media without append an object may appear late, put twice by the transport: there only a horizon lets go.
  */
-export function forget(context: PassContext, root: Root, tail: { absorbed: Fold['absorbed']; segments: LogListing }): Forgetting {
+export function forget(
+  context: PassContext,
+  root: Root,
+  tail: { absorbed: Fold['absorbed']; segments: LogListing['segments'] },
+): Forgetting {
   const absorbed = new Map(tail.absorbed);
   let forgot = root.forgot;
   for (const [text, { sealed }] of tail.absorbed) {
@@ -120,7 +124,8 @@ export async function isHousekeepingDue(context: PassContext, found: Found): Pro
 }
 
 function hasGarbage(context: PassContext, found: Found): boolean {
-  const { base, segments } = found;
+  const { base, log } = found;
+  const { segments } = log;
   const { root, rootsListed } = base;
   if (root.dropped.size > 0 || rootsListed > context.constants.rootsKept) return true;
   for (const segment of segments.values()) if (isSegmentDone(root, segment)) return true;

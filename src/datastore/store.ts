@@ -263,13 +263,13 @@ export class Store {
     const layout = namespaceLayout(name);
     const listing = await runAsync(listLog(layout, { stats: true }), this.#context());
     let total = 0;
-    for (const { size } of listing.values()) total += size;
+    for (const { size } of listing.segments.values()) total += size;
     // Usually the folder alone tells that there is nothing to do.
-    if (listing.size < LONG_TAIL_SEGMENTS && total < LONG_TAIL_BYTES) return { segments: listing.size, bytes: total };
+    if (listing.segments.size < LONG_TAIL_SEGMENTS && total < LONG_TAIL_BYTES) return { segments: listing.segments.size, bytes: total };
     const reading = await runAsync(newestRoot(layout, this.#system, { isRemote: this.#medium.isRemote }), this.#context());
     let segments = 0;
     let bytes = 0;
-    for (const { text, id, size, parts } of listing.values()) {
+    for (const { text, id, size, parts } of listing.segments.values()) {
       const absorbed = reading?.root.absorbed.get(text);
       if (reading === undefined || id.root < reading.root.horizon || absorbed?.sealed === true) continue;
       // Of a segment that is being written, up to this much may be zeros allocated ahead.

@@ -81,6 +81,28 @@ export function segmentPartName(segmentName: string, part: number): string {
   return `${segmentName}/${String(part).padStart(8, '0')}`;
 }
 
+/** A read-modify-write record: `s<stripe>-<n:020>`, numbered without gaps a stripe, from 1. */
+export interface RecordId {
+  readonly stripe: number;
+  readonly number: number;
+}
+
+const RECORD = /^s(0|[1-9]\d{0,8})-(\d{20})$/;
+
+export function recordText({ stripe, number }: RecordId): string {
+  return `s${stripe}-${padNumber(number)}`;
+}
+
+export function recordName(layout: NamespaceLayout, id: RecordId): string {
+  return layout.log + recordText(id);
+}
+
+export function parseRecordText(text: string): RecordId | undefined {
+  const match = RECORD.exec(text);
+  const number = match === null ? undefined : parseNumber(match[2] as string);
+  return match === null || number === undefined ? undefined : { stripe: Number(match[1]), number };
+}
+
 /** A file of tables: `<N:020>-<pass>-<i>`, N being the root it was made for. */
 export interface TableFileId {
   readonly root: number;

@@ -27,7 +27,7 @@ interface RootFile {
   dropFloor: StampRow;
   absorbed: Record<string, [number, 0 | 1]>;
   serialThrough: Record<string, number>;
-  serialNonces: Record<string, (readonly [number, string])[]>;
+  serialNonces: Record<string, readonly string[]>;
   files: string[];
   shards: { from: string; tables: TableRow[] }[];
   dropped: Record<string, number>;
@@ -59,8 +59,8 @@ export function rootToJson(root: Root): unknown {
     maxStamp: stampRow(root.maxStamp),
     dropFloor: stampRow(root.dropFloor),
     absorbed: Object.fromEntries([...root.absorbed].map(([id, { offset, sealed }]) => [id, [offset, sealed ? 1 : 0]])),
-    serialThrough: { ...root.serialThrough },
-    serialNonces: Object.fromEntries(Object.entries(root.serialNonces).map(([stripe, nonces]) => [stripe, [...nonces]])),
+    serialThrough: Object.fromEntries(root.serialThrough),
+    serialNonces: Object.fromEntries(root.serialNonces),
     files,
     shards: root.shards.map(({ from, tables }) => ({
       from: fromKey(from),
@@ -133,12 +133,16 @@ function toRoot(json: RootFile): Root {
     absorbed: new Map(
       Object.entries(json.absorbed).map(([id, [offset, sealed]]): [string, Absorbed] => [id, { offset, sealed: sealed === 1 }]),
     ),
-    serialThrough: json.serialThrough,
-    serialNonces: json.serialNonces,
+    serialThrough: byStripe(json.serialThrough),
+    serialNonces: byStripe(json.serialNonces),
     shards,
     dropped: new Map(Object.entries(json.dropped)),
     counts: json.counts,
   };
+}
+
+function byStripe<T>(json: Readonly<Record<string, T>>): Map<number, T> {
+  return new Map(Object.entries(json).map(([stripe, value]) => [Number(stripe), value]));
 }
 
 function toTable(row: TableRow, files: readonly string[]): TableRef {

@@ -4,6 +4,7 @@
  */
 import type { Key } from '../base/key.ts';
 import type { Stamp } from '../base/stamp.ts';
+import type { RecordId } from './layout.ts';
 
 /** One sorted table: a slice of a file. */
 export interface TableRef {
@@ -80,13 +81,27 @@ export interface Root {
   readonly maxStamp: Stamp | undefined;
   readonly dropFloor: Stamp | undefined;
   readonly absorbed: ReadonlyMap<string, Absorbed>;
-  /** Read-modify-write records taken in, by stripe; empty until they are used. */
-  readonly serialThrough: Readonly<Record<string, number>>;
-  readonly serialNonces: Readonly<Record<string, readonly (readonly [number, string])[]>>;
+  /** The last read-modify-write record taken in, by stripe; a stripe without one is not there. */
+  readonly serialThrough: ReadonlyMap<number, number>;
+  /** Nonces of the last records taken in, by stripe; the last one is that of `serialThrough`. "" for a record that took no effect. */
+  readonly serialNonces: ReadonlyMap<number, readonly string[]>;
   readonly shards: readonly Shard[];
   /** Files under `shard/` that are no longer named, with the root that dropped them (rule A14). */
   readonly dropped: ReadonlyMap<string, number>;
   readonly counts: PassCounts;
+}
+
+/** How many nonces a root keeps a stripe (rule B5). */
+export const SERIAL_NONCES_KEPT = 16;
+
+export function serialThrough(root: Root, stripe: number): number {
+  return root.serialThrough.get(stripe) ?? 0;
+}
+
+/** The nonce of an absorbed record: "" if it took no effect; undefined if the root no longer has it, or has not absorbed the record. */
+export function serialNonce(root: Root, { stripe, number }: RecordId): string | undefined {
+  const back = number - serialThrough(root, stripe) - 1;
+  return back < 0 ? root.serialNonces.get(stripe)?.at(back) : undefined;
 }
 
 export const NO_COUNTS: PassCounts = {
@@ -116,8 +131,8 @@ export function emptyRoot(namespace: string, facts: Pick<Root, 'number' | 'previ
     maxStamp: undefined,
     dropFloor: undefined,
     absorbed: new Map(),
-    serialThrough: {},
-    serialNonces: {},
+    serialThrough: new Map(),
+    serialNonces: new Map(),
     shards: [],
     dropped: new Map(),
     counts: NO_COUNTS,

@@ -34,7 +34,7 @@ export interface LogContext {
 /** The segments that are damaged beyond what `root`, which was read before, has absorbed. */
 export async function salvageLog(context: LogContext, root: Root): Promise<SalvagedSegment[]> {
   const salvaged: SalvagedSegment[] = [];
-  for (const segment of (await runAsync(listLog(context.layout), context)).values()) {
+  for (const segment of (await runAsync(listLog(context.layout), context)).segments.values()) {
     const absorbed = root.absorbed.get(segment.text);
     if (segment.id.root < root.horizon || absorbed?.sealed === true) continue;
     const from = absorbed?.offset ?? 0;

@@ -32,7 +32,7 @@ export class LogVerifier {
   }
 
   async verify(): Promise<LogCensus> {
-    for (const segment of (await runAsync(listLog(this.#layout, { stats: true }), this.#context)).values()) {
+    for (const segment of (await runAsync(listLog(this.#layout, { stats: true }), this.#context)).segments.values()) {
       this.#census.segments++;
       if (segment.parts === undefined) await this.#verifyFile(segment);
       else await this.#verifyParts(segment, segment.parts);

@@ -1,5 +1,5 @@
-/** What stands in the log of a namespace: its segments, from one listing. */
-import { type NamespaceLayout, parseSegmentId, type SegmentId } from '../format/layout.ts';
+/** What stands in the log of a namespace, from one listing: the segments of writers, and the records of stripes. */
+import { type NamespaceLayout, parseRecordText, parseSegmentId, type SegmentId } from '../format/layout.ts';
 import type { ListedObject } from '../medium/medium.ts';
 import { listSteps, type Steps } from '../medium/steps.ts';
 
@@ -13,8 +13,19 @@ export interface ListedSegment {
   size: number;
 }
 
-/** Segments by their text, in the order of their names. Anything else in the log (records of stripes) is left out. */
-export type LogListing = Map<string, ListedSegment>;
+export interface ListedRecord {
+  readonly number: number;
+  /** Bytes, and the medium's time, if they were asked for. */
+  readonly size: number;
+  readonly modifiedMs: number | undefined;
+}
+
+export interface LogListing {
+  /** By their text, in the order of their names. */
+  readonly segments: ReadonlyMap<string, ListedSegment>;
+  /** The records of each stripe, ascending. */
+  readonly records: ReadonlyMap<number, readonly ListedRecord[]>;
+}
 
 const PART = /^\d{8,9}$/;
 
@@ -23,8 +34,9 @@ export function* listLog(layout: NamespaceLayout, options: { stats?: boolean } =
 }
 
 function parseListing(layout: NamespaceLayout, objects: readonly ListedObject[]): LogListing {
-  const segments: LogListing = new Map();
-  for (const { name, size = 0 } of objects) {
+  const segments = new Map<string, ListedSegment>();
+  const records = new Map<number, ListedRecord[]>();
+  for (const { name, size = 0, modifiedMs } of objects) {
     const [text = '', part] = name.slice(layout.log.length).split('/');
     const known = segments.get(text);
     if (known !== undefined && part !== undefined && PART.test(part)) {
@@ -32,9 +44,17 @@ function parseListing(layout: NamespaceLayout, objects: readonly ListedObject[])
       known.size += size;
       continue;
     }
+    const record = part === undefined ? parseRecordText(text) : undefined;
+    if (record !== undefined) {
+      const { stripe, number } = record;
+      const listed = records.get(stripe);
+      if (listed === undefined) records.set(stripe, [{ number, size, modifiedMs }]);
+      else listed.push({ number, size, modifiedMs });
+      continue;
+    }
     const id = parseSegmentId(text);
     if (id === undefined || (part !== undefined && !PART.test(part))) continue;
     segments.set(text, { text, id, parts: part === undefined ? undefined : [Number(part)], size });
   }
-  return segments;
+  return { segments, records };
 }

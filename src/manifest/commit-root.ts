@@ -163,8 +163,8 @@ function droppedRoot(base: RootBase, system: System): Root {
     forgot: number,
     absorbed: new Map(),
     shards: [],
-    serialThrough: {},
-    serialNonces: {},
+    // Numbers of records are never used twice; what of the former life comes late is void by its root (docs/protocol.md).
+    serialNonces: new Map(),
     dropFloor: maxStamp(base.root.maxStamp, base.root.dropFloor),
     dropped,
   });

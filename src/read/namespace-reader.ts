@@ -13,6 +13,7 @@ import type { Entry } from '../format/entry.ts';
 import type { NamespaceLayout } from '../format/layout.ts';
 import { parseSegmentId } from '../format/layout.ts';
 import { emptyRoot } from '../format/root.ts';
+import { NO_TAILS } from '../log/record-log.ts';
 import type { Medium } from '../medium/medium.ts';
 import { runAsync, runBlocking, type Steps } from '../medium/steps.ts';
 import { type KeyRange, RangeReader } from './scan.ts';
@@ -43,7 +44,12 @@ export interface ReadOptions {
 
 /** What a namespace that does not exist reads as. */
 function emptyState(namespace: string): State {
-  return { root: emptyRoot(namespace, { number: -1, previous: null, nonce: '', createdAtMs: 0 }), shards: [], tail: new Map() };
+  return {
+    root: emptyRoot(namespace, { number: -1, previous: null, nonce: '', createdAtMs: 0 }),
+    shards: [],
+    tail: new Map(),
+    stripes: NO_TAILS,
+  };
 }
 
 export class NamespaceReader {

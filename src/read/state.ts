@@ -7,6 +7,7 @@ import { compareStamps } from '../base/stamp.ts';
 import type { Entry } from '../format/entry.ts';
 import type { Root } from '../format/root.ts';
 import { filterHash } from '../format/table/filter.ts';
+import type { StripeTails } from '../log/record-log.ts';
 import type { TableHandle, TableStore } from './table-store.ts';
 
 export interface ShardTables {
@@ -22,6 +23,8 @@ export interface State {
   /** Ascending; the first one's `from` is "". */
   readonly shards: readonly ShardTables[];
   readonly tail: ReadonlyMap<Key, Entry>;
+  /** Where the stripes' records end: what an update of this state must follow. */
+  readonly stripes: StripeTails;
 }
 
 /** The shards of a root with the handles of their tables. */

@@ -3,7 +3,8 @@
  *
  * The order is the rule's: list the log → newest root → contents. A listing need not be made again where the medium can
  * tell that the folder has not changed (`watermark`); the tail is decoded once, and from then on only what was added to live
- * segments is read. A segment that is gone means: start over, a newer root has absorbed it.
+ * segments is read. A segment that is gone means: start over, a newer root has absorbed it. Read-modify-write records are read once each; where
+ * some were, the root is looked at again (rule B2).
  *
  * What always holds after `refresh` returned `fresh`: every write acknowledged before it began is in the state, unless a newer
  * one of its key is; and the root's number never goes down.
@@ -16,8 +17,9 @@ import type { Entry } from '../format/entry.ts';
 import type { NamespaceLayout } from '../format/layout.ts';
 import type { Root } from '../format/root.ts';
 import { type ListedSegment, type LogListing, listLog } from '../log/log-listing.ts';
+import { RecordLog } from '../log/record-log.ts';
 import { type ReadFrame, SegmentReader } from '../log/segment-reader.ts';
-import { elapsedMs, newestRoot, now, ROOT_TRUST_MS, type RootReading } from '../manifest/newest-root.ts';
+import { elapsedMs, type Moment, newestRoot, now, ROOT_TRUST_MS, type RootReading } from '../manifest/newest-root.ts';
 import type { Medium, Watermark } from '../medium/medium.ts';
 import type { Steps } from '../medium/steps.ts';
 import { resolveShards, type State } from './state.ts';
@@ -50,8 +52,9 @@ export class View {
   #rootsAdopted = 0;
   #rootMark: Watermark | undefined;
   readonly #segments = new Map<string, LiveSegment>();
+  readonly #records: RecordLog;
 
-  readonly counters = { refreshes: 0, logListings: 0, rootListings: 0, framesRead: 0, startedOver: 0 };
+  readonly counters = { refreshes: 0, logListings: 0, rootListings: 0, framesRead: 0, recordsRead: 0, startedOver: 0 };
 
   constructor(context: { medium: Medium; system: System; layout: NamespaceLayout; tables: TableStore; seen: SeenTime }) {
     this.#seen = context.seen;
@@ -59,6 +62,7 @@ export class View {
     this.#system = context.system;
     this.#layout = context.layout;
     this.#tables = context.tables;
+    this.#records = new RecordLog(context.layout);
   }
 
   /** The state of the last refresh. */
@@ -72,9 +76,9 @@ export class View {
     return this.#reading;
   }
 
-  /** Counts what refreshes have found new: frames, and roots. */
+  /** Counts what refreshes have found new: frames, records, and roots. */
   get changes(): number {
-    return this.counters.framesRead + this.#rootsAdopted;
+    return this.counters.framesRead + this.counters.recordsRead + this.#rootsAdopted;
   }
 
   /** The state of the last refresh, which will stay as it is. */
@@ -126,23 +130,27 @@ export class View {
       const listing = yield* this.#listLog();
       yield* this.#readRoot(listing);
       const root = this.#reading?.root as Root;
-      if (!(yield* this.#readSegments(listing, root))) {
+      const records = (yield* this.#readSegments(listing, root)) ? yield* this.#readRecords(listing, root) : undefined;
+      if (records === undefined || !(yield* this.#isStillNewest(root, { startedAt, records }))) {
         this.counters.startedOver++;
         this.invalidate();
         continue;
       }
-      if (this.#medium.isRemote || elapsedMs(this.#system, startedAt) >= ROOT_TRUST_MS || this.#usesDraining(root, false)) {
-        const again = yield* newestRoot(this.#layout, this.#system, { known: this.#reading, isRemote: this.#medium.isRemote });
-        if (again === undefined || again.root.number !== root.number) {
-          this.invalidate();
-          continue;
-        }
-      }
+      this.#takeRecords(root);
       return this.#usesDraining(root, true) ? 'draining' : 'fresh';
     }
     throw new PeatError('TEMPORARY', `${this.#layout.namespace} changed ${ATTEMPTS_MAX} times while it was being read`, {
       namespace: this.#layout.namespace,
     });
+  }
+
+  /** The looks after the contents that the rules ask for (A13, B2). */
+  *#isStillNewest(root: Root, { startedAt, records }: { startedAt: Moment; records: number }): Steps<boolean> {
+    const { isRemote } = this.#medium;
+    if (!isRemote && records === 0 && elapsedMs(this.#system, startedAt) < ROOT_TRUST_MS && !this.#usesDraining(root, false)) return true;
+    if (this.#rootMark !== undefined && this.#medium.blocking?.watermark(this.#layout.root) === this.#rootMark) return true;
+    const again = yield* newestRoot(this.#layout, this.#system, { known: this.#reading, isRemote });
+    return again !== undefined && again.root.number === root.number;
   }
 
   *#listLog(): Steps<LogListing> {
@@ -190,7 +198,7 @@ export class View {
     this.#rootsAdopted++;
     for (const [text, segment] of this.#segments) {
       const absorbed = root.absorbed.get(text);
-      if (!listing.has(text) || segment.reader.id.root < root.horizon || absorbed?.sealed === true) {
+      if (!listing.segments.has(text) || segment.reader.id.root < root.horizon || absorbed?.sealed === true) {
         this.#segments.delete(text);
       } else if (absorbed !== undefined) {
         segment.reader.skipTo(absorbed.offset);
@@ -200,16 +208,17 @@ export class View {
     this.#tail = new Map();
     this.#tailIsShared = false;
     for (const { frames } of this.#segments.values()) for (const frame of frames) this.#addToTail(frame);
+    this.#records.adopt(root);
     this.#seen.observe(root.maxStamp?.time ?? 0);
     const shards = resolveShards(root, this.#tables);
     this.#tables.retain(new Set<TableHandle>(shards.flatMap(({ tables }) => tables)));
-    this.#state = { root, shards, tail: this.#tail };
+    this.#state = { root, shards, tail: this.#tail, stripes: this.#records.tails() };
   }
 
   /** False if a segment is gone: start over. */
   *#readSegments(listing: LogListing, root: Root): Steps<boolean> {
-    for (const text of this.#segments.keys()) if (!listing.has(text)) return false;
-    for (const listed of listing.values()) {
+    for (const text of this.#segments.keys()) if (!listing.segments.has(text)) return false;
+    for (const listed of listing.segments.values()) {
       if (listed.id.root < root.horizon || root.absorbed.get(listed.text)?.sealed === true) continue;
       if (!(yield* this.#readSegment(listed, root))) return false;
     }
@@ -239,6 +248,25 @@ export class View {
     return true;
   }
 
+  /** How many records were new; undefined if one is gone or missing: start over. */
+  *#readRecords(listing: LogListing, root: Root): Steps<number | undefined> {
+    const records = yield* this.#records.read(listing, root);
+    this.counters.recordsRead += records ?? 0;
+    return records;
+  }
+
+  /** Adds what the records say to the tail, once it is sure that they count. */
+  #takeRecords(root: Root): void {
+    let isChanged = false;
+    for (const { entries } of this.#records.takeEffective(root)) {
+      if (!isChanged) this.#beginTailChange();
+      isChanged = true;
+      for (const entry of entries) this.#addEntry(entry);
+    }
+    const stripes = this.#records.tails();
+    if (stripes !== this.state.stripes) this.#state = { ...this.state, stripes };
+  }
+
   /** A state that was handed out keeps its identity; one that was pinned keeps its tail, too. */
   #beginTailChange(): void {
     if (this.#tailIsShared) {
@@ -249,19 +277,22 @@ export class View {
   }
 
   #addToTail(frame: ReadFrame): void {
-    this.#seen.observe(frame.stamp.time);
-    for (const entry of frame.entries) {
-      const known = this.#tail.get(entry.key);
-      if (known === undefined || compareStamps(entry.stamp, known.stamp) > 0) this.#tail.set(entry.key, entry);
-    }
+    for (const entry of frame.entries) this.#addEntry(entry);
   }
 
-  /** Whether a segment in use lies below the drain, and, if asked, has frames that no root covers. */
+  #addEntry(entry: Entry): void {
+    this.#seen.observe(entry.stamp.time);
+    const known = this.#tail.get(entry.key);
+    if (known === undefined || compareStamps(entry.stamp, known.stamp) > 0) this.#tail.set(entry.key, entry);
+  }
+
+  /** Whether a segment in use lies below the drain, and, if asked, has frames that no root covers; or a record that counts, and does. */
   #usesDraining(root: Root, uncovered: boolean): boolean {
     if (root.drain <= root.horizon) return false;
     for (const { reader, frames } of this.#segments.values()) {
       if (reader.id.root < root.drain && (!uncovered || frames.length > 0)) return true;
     }
+    for (const record of this.#records.all()) if (record.root >= root.horizon && record.root < root.drain) return true;
     return false;
   }
 }

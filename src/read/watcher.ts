@@ -123,11 +123,11 @@ export class Watcher {
       if (reading === undefined) return { reading: undefined, entries: [], offsets: {} };
       this.#reading = reading;
       if (reading.root.state === 'dropped') return { reading, entries: [], offsets: {} };
-      for (const text of this.#segments.keys()) if (!listing.has(text)) this.#segments.delete(text);
+      for (const text of this.#segments.keys()) if (!listing.segments.has(text)) this.#segments.delete(text);
       const entries: Entry[] = [];
       const offsets: Record<string, number> = {};
       let complete = true;
-      for (const listed of listing.values()) {
+      for (const listed of listing.segments.values()) {
         if (!(yield* this.#readSegment(listed, { root: reading.root, entries }))) {
           complete = false;
           break;

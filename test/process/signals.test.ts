@@ -17,7 +17,7 @@ async function seals(store: string): Promise<boolean[]> {
   const medium = FileMedium.open(store, { readOnly: true });
   const context = { medium, system: nodeSystem };
   const sealed: boolean[] = [];
-  for (const { text, parts } of (await runAsync(listLog(LAYOUT), context)).values()) {
+  for (const { text, parts } of (await runAsync(listLog(LAYOUT), context)).segments.values()) {
     const reader = new SegmentReader(LAYOUT, text, { framed: parts !== undefined });
     await runAsync(reader.read({ parts }), context);
     sealed.push(reader.sealed && reader.tornBytes === 0);

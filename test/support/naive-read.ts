@@ -56,7 +56,7 @@ export async function naiveValues(context: NaiveContext): Promise<Map<string, st
 
 async function attempt(context: NaiveContext, take: (entry: Entry) => void): Promise<Root | undefined> {
   const { system, layout } = context;
-  const segments = await runAsync(listLog(layout), context);
+  const { segments } = await runAsync(listLog(layout), context);
   const reading = await runAsync(newestRoot(layout, system), context);
   if (reading === undefined) throw new Error('there is no root');
   const { root } = reading;

@@ -33,8 +33,8 @@ const root: Root = {
   maxStamp: { time: 9, writer: 'w'.repeat(16), sub: 0 },
   dropFloor: undefined,
   absorbed: new Map([['00000000000000000003-aaaaaaaaaaaaaaaa-0', { offset: 49, sealed: true }]]),
-  serialThrough: {},
-  serialNonces: {},
+  serialThrough: new Map([[3, 20]]),
+  serialNonces: new Map([[3, ['', '0123456789abcdefghij']]]),
   shards: [
     { from: '' as Key, tables: [table, { ...table, file: 'f-2', offset: 7 }] },
     {

@@ -1,0 +1,147 @@
+/**
+ * The read-modify-write records that a root has not absorbed (rules B1 and B2), and what becomes of each.
+ *
+ * What always holds after `read` said that it was complete: every stripe's records stand without a gap from the root's `serialThrough`
+ * to the highest that was listed, and no update of several stripes is there in part. Numbers above `serialThrough` are never used twice,
+ * so a record is read once. That this root was still the newest *after* the records were read is for the caller to check (rule B2):
+ * only then were they not absorbed, deleted, and put again by someone who had stalled.
+ */
+import type { NamespaceLayout, RecordId } from '../format/layout.ts';
+import { recordName } from '../format/layout.ts';
+import { decodeRecord, type SerialRecord } from '../format/record.ts';
+import { type Root, serialThrough } from '../format/root.ts';
+import { getSteps, type Steps } from '../medium/steps.ts';
+import type { LogListing } from './log-listing.ts';
+
+/**
+ * `effective`: it counts · `void`: it rests on a root below the horizon · `aborted`: the update of several stripes that it is a part of did
+ * not happen · `undecided`: nor has it happened yet.
+ */
+export type RecordFate = 'effective' | 'void' | 'aborted' | 'undecided';
+
+/** What becomes of a record above `serialThrough`. @param find gives another such record, if it is there */
+export function fateOfRecord(record: SerialRecord, root: Root, find: (id: RecordId) => SerialRecord | undefined): RecordFate {
+  if (record.root < root.horizon) return 'void';
+  const primary = record.kind === 'secondary' ? record.links[0] : undefined;
+  if (primary === undefined) return 'effective';
+  // What a root absorbs of a committed update it absorbs with all its parts: this one was left, so it was none.
+  if (primary.number <= serialThrough(root, primary.stripe)) return 'aborted';
+  const decision = find(primary);
+  if (decision === undefined) return 'undecided';
+  return decision.nonce === record.nonce ? 'effective' : 'aborted';
+}
+
+/** The ends of the stripes, as an updater needs them. */
+export interface StripeTails {
+  /** The highest number that is there, of the stripes that have records. */
+  readonly highest: ReadonlyMap<number, number>;
+  /** The records that are to be decided before another one may follow in their stripe. */
+  readonly undecided: ReadonlyMap<number, SerialRecord>;
+}
+
+export const NO_TAILS: StripeTails = { highest: new Map(), undecided: new Map() };
+
+export class RecordLog {
+  readonly #layout: NamespaceLayout;
+  readonly #stripes = new Map<number, Map<number, SerialRecord>>();
+  readonly #highest = new Map<number, number>();
+  /** Those that `takeEffective` has not handed out. */
+  #pending = new Set<SerialRecord>();
+  #tails: StripeTails | undefined = NO_TAILS;
+
+  constructor(layout: NamespaceLayout) {
+    this.#layout = layout;
+  }
+
+  /** A newer root counts: what it absorbed is forgotten, and the rest is to be handed out once more. */
+  adopt(root: Root): void {
+    this.#pending = new Set();
+    this.#tails = undefined;
+    for (const [stripe, records] of this.#stripes) {
+      const through = serialThrough(root, stripe);
+      for (const [number, record] of records) {
+        if (number <= through) records.delete(number);
+        else this.#pending.add(record);
+      }
+      if (records.size > 0) continue;
+      this.#stripes.delete(stripe);
+      this.#highest.delete(stripe);
+    }
+  }
+
+  /**
+   * Reads what a listing shows beyond what is known; returns how many records that were. Undefined if one is gone, or missing before
+   * others: start over.
+   *
+   * @throws PeatError `CORRUPT`
+   */
+  *read(listing: LogListing, root: Root): Steps<number | undefined> {
+    let count = 0;
+    for (const [stripe, listed] of listing.records) {
+      let next = serialThrough(root, stripe) + 1;
+      for (const { number } of listed) {
+        if (number < next) continue;
+        if (number > next) return undefined;
+        next++;
+        if (this.#find({ stripe, number }) !== undefined) continue;
+        const record = yield* readRecord(this.#layout, { stripe, number });
+        if (record === undefined) return undefined;
+        this.#add(record);
+        count++;
+      }
+    }
+    return this.#isTorn(root) ? undefined : count;
+  }
+
+  /** The records that have come to count since the last call, or since `adopt`. */
+  *takeEffective(root: Root): Generator<SerialRecord, void> {
+    for (const record of this.#pending) {
+      const fate = fateOfRecord(record, root, this.#find);
+      if (fate === 'undecided') continue;
+      this.#pending.delete(record);
+      this.#tails = undefined;
+      if (fate === 'effective') yield record;
+    }
+  }
+
+  /** As they are after `takeEffective`; the same object as long as nothing changes. */
+  tails(): StripeTails {
+    this.#tails ??= {
+      highest: new Map(this.#highest),
+      undecided: new Map([...this.#pending].map((record) => [record.id.stripe, record])),
+    };
+    return this.#tails;
+  }
+
+  /** All that are known, by stripe and number. */
+  *all(): Generator<SerialRecord, void> {
+    for (const records of this.#stripes.values()) yield* records.values();
+  }
+
+  readonly #find = ({ stripe, number }: RecordId): SerialRecord | undefined => this.#stripes.get(stripe)?.get(number);
+
+  #add(record: SerialRecord): void {
+    const { stripe, number } = record.id;
+    const records = this.#stripes.get(stripe);
+    if (records === undefined) this.#stripes.set(stripe, new Map([[number, record]]));
+    else records.set(number, record);
+    this.#highest.set(stripe, Math.max(number, this.#highest.get(stripe) ?? 0));
+    this.#pending.add(record);
+    this.#tails = undefined;
+  }
+
+  /** Whether a primary is here and a secondary is not, which was put before it: one listing may show the later of two files only. */
+  #isTorn(root: Root): boolean {
+    for (const { kind, root: readAt, links } of this.#pending) {
+      if (kind !== 'primary' || readAt < root.horizon) continue;
+      if (links.some((id) => id.number > serialThrough(root, id.stripe) && this.#find(id) === undefined)) return true;
+    }
+    return false;
+  }
+}
+
+/** One record; undefined if it is not there. @throws PeatError `CORRUPT` */
+export function* readRecord(layout: NamespaceLayout, id: RecordId): Steps<SerialRecord | undefined> {
+  const bytes = yield* getSteps(recordName(layout, id));
+  return bytes === undefined ? undefined : decodeRecord(layout, id, bytes);
+}
