@@ -10,6 +10,7 @@ export default defineConfig({
     projects: [
       project('unit', 20_000),
       project('contract', 60_000),
+      project('model', 300_000),
       project('process', 300_000),
       project('crash', 600_000),
       project('fuzz', 300_000),
