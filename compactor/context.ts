@@ -3,6 +3,7 @@ import type { System } from '../src/base/system.ts';
 import type { NamespaceLayout } from '../src/format/layout.ts';
 import type { Root } from '../src/format/root.ts';
 import type { StoreConstants } from '../src/format/store-file.ts';
+import type { LockTracer } from '../src/lock/lock-tracer.ts';
 import type { RootBase } from '../src/manifest/commit-root.ts';
 import type { Medium } from '../src/medium/medium.ts';
 
@@ -11,12 +12,14 @@ export interface PassContext {
   readonly system: System;
   readonly layout: NamespaceLayout;
   readonly constants: StoreConstants;
+  /** Undefined where locks are not traced. */
+  readonly tracer?: LockTracer | undefined;
   /** Told of what failed without harm, such as a deletion; damage is in the result's warnings. */
   readonly log: (message: string) => void;
 }
 
 export interface PassOptions {
-  /** Bytes of frames that one pass takes in; bounds its memory. Default 32 MiB. */
+  /** Bytes of frames and records that one pass takes in, more or less; bounds its memory. Default 32 MiB. */
   readonly bytesMax?: number;
   /** Stops the pass at its next wait; nothing is committed then, unless the root was already being put. */
   readonly signal?: AbortSignal | undefined;
@@ -35,10 +38,11 @@ export interface PassResult {
   readonly root: Root;
   /** To be handed to the next pass; undefined after a lost one. */
   readonly base: RootBase | undefined;
+  /** Frames and records. */
   readonly framesIn: number;
   readonly entriesIn: number;
   readonly logBytesIn: number;
-  /** When, by its stamp, the oldest frame that was taken in was written; undefined if there was none. */
+  /** When the oldest frame that was taken in was written, by its stamp; or record, by the medium's clock. Undefined if there was none. */
   readonly oldestFrameMs: number | undefined;
   readonly tableBytesOut: number;
   readonly rootBytes: number;
@@ -57,6 +61,7 @@ export interface PassResult {
 
 export interface CleanupReport {
   readonly segments: number;
+  readonly records: number;
   readonly tableFiles: number;
   readonly roots: number;
 }

@@ -6,6 +6,8 @@ import { isPeatError } from '../src/base/errors.ts';
 import type { System } from '../src/base/system.ts';
 import { checkWriterFeatures } from '../src/format/features.ts';
 import { lockPrefix, type NamespaceLayout, rootName } from '../src/format/layout.ts';
+import { LOCK_SITES, type LockSiteName } from '../src/lock/lock-sites.ts';
+import type { LockTracer } from '../src/lock/lock-tracer.ts';
 import { nodeProcessFacts, type ProcessFacts } from '../src/lock/process-facts.ts';
 import { type LockHandle, TicketLock } from '../src/lock/ticket-lock.ts';
 import { newestRoot } from '../src/manifest/newest-root.ts';
@@ -30,22 +32,31 @@ export async function mayCompact(context: { medium: Medium; system: System; layo
 
 let processFacts: ProcessFacts | undefined;
 
-export function compactorLock(context: { medium: Medium; system: System; layout: NamespaceLayout; facts?: ProcessFacts }): TicketLock {
+export interface CompactorLockContext {
+  readonly medium: Medium;
+  readonly system: System;
+  readonly layout: NamespaceLayout;
+  readonly facts?: ProcessFacts;
+  readonly tracer?: LockTracer | undefined;
+}
+
+export function compactorLock(context: CompactorLockContext): TicketLock {
   processFacts ??= nodeProcessFacts();
-  const { medium, system, layout } = context;
+  const { medium, system, layout, tracer } = context;
   return new TicketLock({
     medium,
     system,
     facts: context.facts ?? processFacts,
     prefix: lockPrefix('compactor', layout.namespace),
     name: `compactor of ${layout.namespace}`,
+    tracer,
   });
 }
 
 /** Becomes the compactor if nobody alive is, or waits to be; undefined otherwise. */
-export async function tryElection(lock: TicketLock): Promise<LockHandle | undefined> {
+export async function tryElection(lock: TicketLock, site: LockSiteName): Promise<LockHandle | undefined> {
   try {
-    return await lock.acquire({ leaseMs: COMPACTOR_LEASE_MS, tryOnly: true, purpose: 'compaction' });
+    return await lock.acquire({ site: LOCK_SITES[site], leaseMs: COMPACTOR_LEASE_MS, tryOnly: true, purpose: 'compaction' });
   } catch (error) {
     if (isPeatError(error, 'LOCK_TIMEOUT')) return undefined;
     throw error;

@@ -7,15 +7,19 @@
  * newest stamp wins; so a pass may stop anywhere, and the next goes on there.
  *
  * A damaged segment is taken in up to the damage and reported; it stops no other. It does stop the horizon.
+ *
+ * Read-modify-write records come first (`fold-records.ts`). They may use up half of a pass's bounds, and segments have the rest, so that
+ * neither keeps the other from being taken in.
  */
 import { isPeatError, type PeatError } from '../src/base/errors.ts';
-import { maxStamp, type Stamp } from '../src/base/stamp.ts';
+import { maxStamp, type Stamp, TICKS_PER_MS } from '../src/base/stamp.ts';
 import type { Entry } from '../src/format/entry.ts';
 import type { Absorbed, Root } from '../src/format/root.ts';
 import type { ListedSegment, LogListing } from '../src/log/log-listing.ts';
 import { type ReadFrame, SegmentReader } from '../src/log/segment-reader.ts';
 import { runAsync } from '../src/medium/steps.ts';
 import type { PassContext } from './context.ts';
+import { foldRecords, type ReadRecord, type RecordFold } from './fold-records.ts';
 import type { Pacer } from './pace.ts';
 import { sortEntries } from './sort-entries.ts';
 
@@ -29,18 +33,20 @@ export interface Fold {
   readonly entries: readonly Entry[];
   /** What the next root's `absorbed` says, entries that may be forgotten included. */
   readonly absorbed: ReadonlyMap<string, Absorbed>;
-  /** Whether `absorbed` differs from the base's. */
+  readonly records: RecordFold;
+  /** Whether `absorbed` or `serialThrough` differs from the base's. */
   readonly hasNews: boolean;
+  /** Records count as frames. */
   readonly frames: number;
   readonly deltas: number;
   readonly bytes: number;
-  /** Stamp time of the oldest frame that was read. */
+  /** Stamp time of the oldest frame that was read; of a record, when it was put, since its stamps are as old as what it read. */
   readonly oldestTime: number | undefined;
   /** Newest stamp absorbed, by this root or an earlier one. */
   readonly maxStamp: Stamp | undefined;
   /** The bound was reached before the tail's end. */
   readonly more: boolean;
-  /** Lowest R of a segment of which something may have been left; undefined if all was read to its end. */
+  /** Lowest R of a segment or record of which something may have been left; undefined if all was read to its end. */
   readonly incompleteFrom: number | undefined;
   readonly warnings: readonly string[];
 }
@@ -51,13 +57,15 @@ export interface FoldOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Undefined if a segment vanished that the listing showed: then a newer root has absorbed it. */
+/** Undefined if a segment or record vanished that the listing showed: then a newer root has absorbed it. */
 export async function foldTail(
   context: PassContext,
   tail: { root: Root; log: LogListing },
   options: FoldOptions,
 ): Promise<Fold | undefined> {
-  const folding = new Folding(context, tail.root, options);
+  const records = await foldRecords(context, tail, { ...options, bytesMax: options.bytesMax / 2, deltasMax: DELTAS_MAX / 2 });
+  if (records === undefined) return undefined;
+  const folding = new Folding(context, { root: tail.root, records }, options);
   for (const segment of tail.log.segments.values()) {
     if (!folding.wants(segment)) continue;
     if (folding.isFull) folding.leave(segment);
@@ -69,29 +77,41 @@ export async function foldTail(
 class Folding {
   readonly #context: PassContext;
   readonly #root: Root;
+  readonly #records: RecordFold;
   readonly #options: FoldOptions;
   readonly #entries: Entry[] = [];
   readonly #absorbed: Map<string, Absorbed>;
-  readonly #warnings: string[] = [];
-  #hasNews = false;
+  readonly #warnings: string[];
+  #bytesLeft: number;
+  #deltasLeft: number;
+  #hasNews: boolean;
   #frames = 0;
   #deltas = 0;
   #bytes = 0;
   #oldestTime: number | undefined;
   #maxStamp: Stamp | undefined;
-  #more = false;
+  #more: boolean;
   #incompleteFrom: number | undefined;
 
-  constructor(context: PassContext, root: Root, options: FoldOptions) {
+  constructor(context: PassContext, { root, records }: { root: Root; records: RecordFold }, options: FoldOptions) {
+    const { bytesMax } = options;
     this.#context = context;
     this.#root = root;
+    this.#records = records;
     this.#options = options;
     this.#absorbed = new Map(root.absorbed);
     this.#maxStamp = root.maxStamp;
+    this.#hasNews = records.hasNews;
+    this.#more = records.more;
+    this.#incompleteFrom = records.incompleteFrom;
+    this.#warnings = [...records.warnings];
+    this.#bytesLeft = bytesMax - Math.min(records.bytes, bytesMax / 2);
+    this.#deltasLeft = DELTAS_MAX - Math.min(records.deltas, DELTAS_MAX / 2);
+    for (const record of records.effective) this.#takeRecord(record);
   }
 
   get isFull(): boolean {
-    return this.#bytes >= this.#options.bytesMax || this.#deltas >= DELTAS_MAX;
+    return this.#bytesLeft <= 0 || this.#deltasLeft <= 0;
   }
 
   /** False where nothing new can be. */
@@ -184,16 +204,27 @@ class Folding {
   }
 
   #take(frames: readonly ReadFrame[]): void {
-    const absorbedAt = this.#root.number + 1;
     for (const { stamp, bytes, entries } of frames) {
-      this.#frames++;
-      this.#bytes += bytes;
-      this.#deltas += entries.length;
+      this.#bytesLeft -= bytes;
+      this.#deltasLeft -= entries.length;
       this.#maxStamp = maxStamp(this.#maxStamp, stamp);
-      this.#oldestTime = Math.min(this.#oldestTime ?? stamp.time, stamp.time);
-      for (const entry of entries) {
-        this.#entries.push(entry.value === undefined || entry.expiresAtMs !== 0 ? { ...entry, absorbedAt } : entry);
-      }
+      this.#add({ bytes, entries, time: stamp.time });
+    }
+  }
+
+  #takeRecord({ record: { entries }, bytes, putAtMs }: ReadRecord): void {
+    for (const { stamp } of entries) this.#maxStamp = maxStamp(this.#maxStamp, stamp);
+    this.#add({ bytes, entries, time: putAtMs === undefined ? undefined : Math.floor(putAtMs * TICKS_PER_MS) });
+  }
+
+  #add({ bytes, entries, time }: { bytes: number; entries: readonly Entry[]; time: number | undefined }): void {
+    const absorbedAt = this.#root.number + 1;
+    this.#frames++;
+    this.#bytes += bytes;
+    this.#deltas += entries.length;
+    if (time !== undefined) this.#oldestTime = Math.min(this.#oldestTime ?? time, time);
+    for (const entry of entries) {
+      this.#entries.push(entry.value === undefined || entry.expiresAtMs !== 0 ? { ...entry, absorbedAt } : entry);
     }
   }
 
@@ -201,6 +232,7 @@ class Folding {
     return {
       entries: newestOfEach(await sortEntries(this.#entries, this.#options.pacer)),
       absorbed: this.#absorbed,
+      records: this.#records,
       hasNews: this.#hasNews,
       frames: this.#frames,
       deltas: this.#deltas,

@@ -1,4 +1,6 @@
 /** The compactor: what the rest of Peat, and programs that embed it, start. */
+
+export { LOCK_SITES } from '../src/lock/lock-sites.ts';
 export { type CompactionSummary, type CompactNamespaceOptions, compactUntilDone } from './compact-namespace.ts';
 export type { PassContext, PassOptions, PassResult } from './context.ts';
 export { COMPACTOR_LEASE_MS, compactorLock, mayCompact, tryElection } from './election.ts';

@@ -7,6 +7,7 @@
  */
 import { isPeatError } from '../src/base/errors.ts';
 import type { System } from '../src/base/system.ts';
+import { LOCK_SITES } from '../src/lock/lock-sites.ts';
 import type { LockHandle } from '../src/lock/ticket-lock.ts';
 import type { RootBase } from '../src/manifest/commit-root.ts';
 import { Waker } from '../src/medium/waker.ts';
@@ -55,7 +56,13 @@ export class NamespaceCompactor {
     const lock = compactorLock(this.#context);
     while (!signal.aborted) {
       try {
-        await using held = await lock.acquire({ leaseMs: COMPACTOR_LEASE_MS, signal, pollMs: 1000, purpose: 'compactor' });
+        await using held = await lock.acquire({
+          site: LOCK_SITES.compactorElection,
+          leaseMs: COMPACTOR_LEASE_MS,
+          signal,
+          pollMs: 1000,
+          purpose: 'compactor',
+        });
         this.#report('elected', `elected with ticket ${held.token}`);
         await this.#lead(held);
         this.#report('stood-down');

@@ -4,7 +4,7 @@
  * The order of the steps is rule A2's, and a crash between any two of them is harmless:
  * 1. the newest root, with its bytes;
  * 2. list the log;
- * 3. read the frames that the root has not absorbed (`fold.ts`);
+ * 3. read the frames and records that the root has not absorbed (`fold.ts`), and decide updates that were left undecided for long;
  * 4. write tables, and wait until they are durable (`rewrite.ts`);
  * 5. put root n+1, list the roots: only if it is the newest does anything of this count (`commit-root.ts`);
  * 6. only then delete what nobody needs any more (`cleanup.ts`).
@@ -14,6 +14,7 @@ import { assert, isPeatError, PeatError } from '../src/base/errors.ts';
 import { maxStamp, type Stamp, stampTimeToMs } from '../src/base/stamp.ts';
 import type { PassCounts, Root, Shard } from '../src/format/root.ts';
 import { type LogListing, listLog } from '../src/log/log-listing.ts';
+import { resolveUndecided } from '../src/log/resolve-record.ts';
 import { commitRoot, nextRoot, type RootBase, readRootBase } from '../src/manifest/commit-root.ts';
 import { highestRootNumber } from '../src/manifest/newest-root.ts';
 import { runAsync } from '../src/medium/steps.ts';
@@ -35,7 +36,7 @@ import {
 } from './shards.ts';
 import { shardTargetBytes, tablesToMerge } from './stack.ts';
 import { TableFileWriter } from './table-file-writer.ts';
-import { forget, isHousekeepingDue, nextDrain, nextHorizon, rootModifiedMs } from './upkeep.ts';
+import { forget, isHousekeepingDue, nextDrain, nextHorizon, recordsToResolve, rootModifiedMs } from './upkeep.ts';
 
 export type { PassContext, PassOptions, PassResult } from './context.ts';
 
@@ -46,6 +47,8 @@ interface Intake {
   readonly base: RootBase;
   readonly log: LogListing;
   readonly fold: Fold;
+  /** Another pass has work at once. */
+  readonly more: boolean;
   /** Puts that expired before this may be dropped. */
   readonly expiredBeforeMs: number;
 }
@@ -127,11 +130,28 @@ async function takeIn(context: PassContext, base: RootBase, { options, pacer }: 
   const { signal, bytesMax = PASS_BYTES_MAX } = options;
   const log = await runAsync(listLog(layout, { stats: true }), { medium, system, signal });
   const fold = await foldTail(context, { root: base.root, log }, { bytesMax, pacer, signal });
-  if (fold !== undefined) return { base, log, fold, expiredBeforeMs: await findExpiredBefore(context, base) };
-  if (await isOutdated(context, base)) return undefined;
-  throw new PeatError('TEMPORARY', `a segment of ${layout.namespace} that the newest root still needs has vanished`, {
-    namespace: layout.namespace,
-  });
+  if (fold === undefined) {
+    if (await isOutdated(context, base)) return undefined;
+    throw new PeatError('TEMPORARY', `a segment or record of ${layout.namespace} that the newest root still needs has vanished`, {
+      namespace: layout.namespace,
+    });
+  }
+  const hasResolved = await resolveRecords(context, { root: base.root, fold, options });
+  return { base, log, fold, more: fold.more || hasResolved, expiredBeforeMs: await findExpiredBefore(context, base) };
+}
+
+/** What is decided now is for the next pass to take in. */
+async function resolveRecords(
+  context: PassContext,
+  { root, fold, options }: { root: Root; fold: Fold; options: PassOptions },
+): Promise<boolean> {
+  if (options.upkeep === false) return false;
+  const records = await recordsToResolve(context, fold.records.undecided);
+  for (const record of records) {
+    options.signal?.throwIfAborted();
+    await resolveUndecided(context, record, root);
+  }
+  return records.length > 0;
 }
 
 /** Steps 4 to 6. */
@@ -143,7 +163,7 @@ async function publish(context: PassContext, intake: Intake, run: Run): Promise<
   const rewritten = await rewriteTables(context, intake, run);
   const warnings = [...fold.warnings, ...rewritten.warnings];
 
-  const facts = { more: fold.more, warnings };
+  const facts = { more: intake.more, warnings };
   const hasNews = fold.hasNews || rewritten.shardsTouched > 0 || horizon !== base.root.horizon || drain !== base.root.drain;
   if (!hasNews && !(wantsUpkeep && (await isHousekeepingDue(context, intake)))) return facts;
 
@@ -167,14 +187,17 @@ async function publish(context: PassContext, intake: Intake, run: Run): Promise<
     shardsTouched: rewritten.shardsTouched,
     draining: drain > horizon,
     horizonMovedTo: horizon === base.root.horizon ? undefined : horizon,
-    deleted: await tryCleanUp(context, root, log),
+    deleted: await tryCleanUp(context, { root, before: base.root, listing: log }),
   };
 }
 
 /** The root is committed; what can't be deleted now is deleted by a later pass. */
-async function tryCleanUp(context: PassContext, root: Root, log: LogListing): Promise<CleanupReport> {
+async function tryCleanUp(
+  context: PassContext,
+  { root, ...garbage }: { root: Root; before: Root; listing: LogListing },
+): Promise<CleanupReport> {
   try {
-    return await cleanUp(context, root, log);
+    return await cleanUp(context, { root, ...garbage });
   } catch (error) {
     context.log(
       `cleaning up ${root.namespace} after root ${root.number} failed: ${error instanceof Error ? error.message : String(error)}`,
@@ -267,7 +290,9 @@ async function buildRoot(
   checkCounts(root, shards, counts);
   const { absorbed, forgot } = forget(context, root, { absorbed: fold.absorbed, segments: log.segments });
   const dropped = await nextDropped(context, root, shards);
-  return nextRoot(base, context.system, { horizon, drain, forgot, maxStamp: fold.maxStamp, dropFloor, absorbed, shards, dropped, counts });
+  const { serialThrough, serialNonces } = fold.records;
+  const taken = { maxStamp: fold.maxStamp, absorbed, forgot, serialThrough, serialNonces };
+  return nextRoot(base, context.system, { ...taken, horizon, drain, dropFloor, shards, dropped, counts });
 }
 
 /** Counts in = counts out, for what was rewritten and for the whole. */

@@ -6,6 +6,7 @@ import PQueue from 'p-queue';
 import type { System } from '../src/base/system.ts';
 import { isNamespaceName, NAMESPACES_PREFIX, namespaceLayout } from '../src/format/layout.ts';
 import type { StoreConstants } from '../src/format/store-file.ts';
+import type { LockTracer } from '../src/lock/lock-tracer.ts';
 import type { Medium } from '../src/medium/medium.ts';
 import { sweepTmp } from '../src/medium/sweep-tmp.ts';
 import { compactUntilDone } from './compact-namespace.ts';
@@ -34,6 +35,7 @@ export interface CompactorContext {
   readonly medium: Medium;
   readonly system: System;
   readonly constants: StoreConstants;
+  readonly tracer?: LockTracer | undefined;
 }
 
 const DISCOVER_MS = 2000;
@@ -72,7 +74,7 @@ async function runOnce(context: CompactorContext, options: RunCompactorOptions &
     const pass = passContext(context, { namespace, report });
     try {
       if (!(await mayCompact(pass))) continue;
-      await using held = await tryElection(compactorLock(pass));
+      await using held = await tryElection(compactorLock(pass), 'compactorRound');
       if (held === undefined) {
         report({ event: 'standby', namespace, message: 'another compactor is at work' });
         continue;

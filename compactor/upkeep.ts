@@ -7,16 +7,20 @@
  * only if nothing below H was left unread, by a bound or by damage.
  */
 import { parseSegmentId, rootName } from '../src/format/layout.ts';
-import type { Absorbed, Root } from '../src/format/root.ts';
+import type { SerialRecord } from '../src/format/record.ts';
+import { type Absorbed, type Root, serialThrough } from '../src/format/root.ts';
 import type { LogListing } from '../src/log/log-listing.ts';
 import type { RootBase } from '../src/manifest/commit-root.ts';
 import { datedRoots, newestAged, rootAges } from '../src/manifest/root-ages.ts';
 import type { PassContext } from './context.ts';
 import type { Fold } from './fold.ts';
+import type { RecordFold } from './fold-records.ts';
 import { awaitsHorizon, isWorthSweeping } from './shards.ts';
 
 /** Housekeeping roots of an idle store are published at most so often. */
 const HOUSEKEEPING_MS = 60_000;
+/** An update that was left undecided for so long is decided by the compactor, so that an idle store comes to rest. */
+const UNDECIDED_MS = 10_000;
 
 /** What a pass has found before it decides: the newest root, the log, and the medium's time, less the grace, by which puts have expired. */
 export interface Found {
@@ -104,6 +108,18 @@ export function forget(
   return { absorbed, forgot, count: tail.absorbed.size - absorbed.size };
 }
 
+/**
+ * Of the undecided records, those whose updaters have had time enough. How long that is makes a difference only to how often an update has to
+ * begin anew.
+ */
+export async function recordsToResolve({ medium, system }: PassContext, undecided: RecordFold['undecided']): Promise<SerialRecord[]> {
+  if (undecided.length === 0) return [];
+  const nowMs = (await medium.nowMs()) ?? system.wallNowMs();
+  // A difference below zero is no reason to wait for ever.
+  const isOld = (putAtMs: number): boolean => Math.abs(nowMs - putAtMs) >= UNDECIDED_MS;
+  return undecided.filter(({ putAtMs }) => putAtMs !== undefined && isOld(putAtMs)).map(({ record }) => record);
+}
+
 /** Rule A12, by the newest root; `cleanup.ts` waits until that is old enough. */
 export function isSegmentDone(root: Root, { text, id }: { text: string; id: { root: number } }): boolean {
   return id.root < root.horizon || root.absorbed.get(text)?.sealed === true;
@@ -125,10 +141,11 @@ export async function isHousekeepingDue(context: PassContext, found: Found): Pro
 
 function hasGarbage(context: PassContext, found: Found): boolean {
   const { base, log } = found;
-  const { segments } = log;
+  const { segments, records } = log;
   const { root, rootsListed } = base;
   if (root.dropped.size > 0 || rootsListed > context.constants.rootsKept) return true;
   for (const segment of segments.values()) if (isSegmentDone(root, segment)) return true;
+  for (const [stripe, listed] of records) if ((listed[0]?.number ?? Infinity) <= serialThrough(root, stripe)) return true;
   return (
     forget(context, root, { absorbed: root.absorbed, segments }).count > 0 ||
     (root.state === 'live' && holdsUp(context, found, root.number + 1))

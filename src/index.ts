@@ -13,9 +13,25 @@ export type { ScanOptions } from './datastore/scan-options.ts';
 export { Snapshot } from './datastore/snapshot.ts';
 export type { NamespaceStats } from './datastore/stats.ts';
 export { type CompactOptions, Store } from './datastore/store.ts';
+export {
+  type Condition,
+  DELETE,
+  type Delete,
+  type PutIfResult,
+  type StampedEntry,
+  type UpdateCall,
+  type Updated,
+  type UpdateManyResult,
+  type UpdateOptions,
+  type UpdateResult,
+} from './datastore/update.ts';
 export type { ScanEntry } from './datastore/values.ts';
 export type { WatchEvent, WatchOptions } from './datastore/watch.ts';
 export type { StoreConstants, StoreFile } from './format/store-file.ts';
+export type { BrokenLock, LockInfo, LockReference } from './lock/lock-list.ts';
+export type { LockMode } from './lock/lock-sites.ts';
+export type { TicketStatus } from './lock/lock-status.ts';
+export type { NamedLock, NamedLockOptions, StructuralLockOptions } from './lock/named-lock.ts';
 export type { AppendFile, BlockingMedium, ByteRange, ListedObject, ListOptions, Medium, PutOptions, Watermark } from './medium/medium.ts';
 export { MemoryMedium, type MemoryMediumOptions } from './medium/memory-medium.ts';
 export type { ReadOptions } from './read/namespace-reader.ts';

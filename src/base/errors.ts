@@ -21,6 +21,7 @@
  * | `CLOCK_SKEW` | set the clock of this machine |
  * | `STORAGE` | the medium failed (`cause` has its error: EIO, ENOSPC ...) |
  * | `CLOSED` | the handle was closed |
+ * | `UPDATE_TIMEOUT` | make the function of the update quicker, or give it longer; nothing was written |
  * | `LOCK_TIMEOUT`, `LOCK_LOST` | try again; `lock` names the lock |
  */
 export type PeatErrorCode =
@@ -39,6 +40,7 @@ export type PeatErrorCode =
   | 'CLOCK_SKEW'
   | 'STORAGE'
   | 'CLOSED'
+  | 'UPDATE_TIMEOUT'
   | 'LOCK_TIMEOUT'
   | 'LOCK_LOST';
 

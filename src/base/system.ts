@@ -51,10 +51,16 @@ export const nodeSystem: System = {
   wallNowPreciseMs: preciseWallMs,
   monotonicNowMs: monotonicMs,
   sleep: async (ms, options = {}) => {
-    await delay(ms, undefined, {
-      ref: options.background !== true,
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
-    });
+    try {
+      await delay(ms, undefined, {
+        ref: options.background !== true,
+        ...(options.signal === undefined ? {} : { signal: options.signal }),
+      });
+    } catch (error) {
+      // Node throws an error of its own, with the reason as its cause.
+      options.signal?.throwIfAborted();
+      throw error;
+    }
   },
   sleepSync: (ms) => {
     Atomics.wait(sleepCell, 0, 0, ms);

@@ -24,10 +24,14 @@ export interface CommandSpec {
   readonly examples: readonly string[];
   /** A part of another command, in a process of its own: not in the list of `peat help`. */
   readonly hidden?: boolean;
+  /** What follows "--" is a command line for someone else: it is not taken apart, and comes as `Invocation.commandLine`. */
+  readonly takesCommandLine?: boolean;
 }
 
 export interface Invocation {
   readonly positionals: readonly string[];
+  /** Empty unless the command takes one. */
+  readonly commandLine: readonly string[];
   readonly options: Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
   readonly output: Output;
   /** Aborted at INT, TERM and HUP: finish what must be finished, and return. */

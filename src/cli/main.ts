@@ -12,11 +12,13 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   init: () => import('./commands/init.ts'),
   put: () => import('./commands/put.ts'),
   get: () => import('./commands/get.ts'),
+  update: () => import('./commands/update.ts'),
   delete: () => import('./commands/delete.ts'),
   list: () => import('./commands/list.ts'),
   watch: () => import('./commands/watch.ts'),
   stats: () => import('./commands/stats.ts'),
   namespace: () => import('./commands/namespace.ts'),
+  lock: () => import('./commands/lock.ts'),
   import: () => import('./commands/import.ts'),
   export: () => import('./commands/export.ts'),
   replay: () => import('./commands/replay.ts'),
@@ -30,7 +32,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   repair: () => import('./commands/repair.ts'),
 };
 
-const TEMPORARY_CODES: ReadonlySet<unknown> = new Set(['TEMPORARY', 'LOCK_TIMEOUT', 'LOCK_LOST']);
+const TEMPORARY_CODES: ReadonlySet<unknown> = new Set(['TEMPORARY', 'UPDATE_TIMEOUT', 'LOCK_TIMEOUT', 'LOCK_LOST']);
 
 async function main(argv: readonly string[]): Promise<number> {
   const [name, ...rest] = argv;
@@ -55,9 +57,12 @@ async function main(argv: readonly string[]): Promise<number> {
 
 async function runCommand(command: Command, args: readonly string[]): Promise<number> {
   const { spec } = command;
+  const end = spec.takesCommandLine === true ? args.indexOf('--') : -1;
+  const own = end < 0 ? args : args.slice(0, end);
+  const commandLine = end < 0 ? [] : args.slice(end + 1);
   let parsed: ReturnType<typeof parseArgs>;
   try {
-    parsed = parseArgs({ args: [...args], options: parseArgsOptions(spec), allowPositionals: true, strict: true });
+    parsed = parseArgs({ args: [...own], options: parseArgsOptions(spec), allowPositionals: true, strict: true });
   } catch (error) {
     throw new UsageError(`${(error as Error).message}\nusage: peat ${spec.name} ${spec.usage}`);
   }
@@ -71,7 +76,7 @@ async function runCommand(command: Command, args: readonly string[]): Promise<nu
   const output = new Output({ json: parsed.values['json'] === true });
   const stop = new AbortController();
   const code = await withSignals(stop, () =>
-    command.run({ positionals: parsed.positionals, options: parsed.values as never, output, signal: stop.signal }),
+    command.run({ positionals: parsed.positionals, commandLine, options: parsed.values as never, output, signal: stop.signal }),
   );
   await output.close();
   return code;
@@ -98,7 +103,8 @@ async function withSignals(stop: AbortController, run: () => Promise<number>): P
 function report(error: unknown): number {
   const { code, message } = error as { code?: unknown; message?: unknown };
   if (code === 'EPIPE') return EXIT_OK;
-  const json = process.argv.includes('--json');
+  const end = process.argv.indexOf('--');
+  const json = process.argv.slice(0, end < 0 ? undefined : end).includes('--json');
   process.stderr.write(json ? `${JSON.stringify({ error: { code, message } })}\n` : `peat: ${String(message ?? error)}\n`);
   if (error instanceof UsageError) return EXIT_USAGE;
   if (error instanceof TypeError || error instanceof RangeError) return code === undefined ? EXIT_USAGE : EXIT_FAILED;

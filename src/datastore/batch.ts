@@ -5,7 +5,7 @@ import { encodeValue } from '../base/value.ts';
 import { BATCH_BYTES_MAX, type Delta, encodeBatch } from '../format/batch.ts';
 
 export interface ExpiryOptions {
-  /** Milliseconds from now; the key reads as missing from then on. */
+  /** Milliseconds from now; the key reads as missing from then on. `Infinity`: never. */
   readonly ttlMs?: number;
   /** The same as a point in time: a `Date`, or milliseconds since 1970. */
   readonly expiresAt?: Date | number;
@@ -69,12 +69,13 @@ function toDelta(operation: Operation, nowMs: number): Delta {
   }
 }
 
-function expiry({ ttlMs, expiresAt }: ExpiryOptions, nowMs: number): number {
+/** Milliseconds since 1970; 0 = never. @throws TypeError, RangeError */
+export function expiry({ ttlMs, expiresAt }: ExpiryOptions, nowMs: number): number {
   if (ttlMs === undefined && expiresAt === undefined) return 0;
   if (ttlMs !== undefined && expiresAt !== undefined) throw new TypeError('give ttlMs or expiresAt, not both');
   if (ttlMs !== undefined) {
     if (typeof ttlMs !== 'number' || !(ttlMs > 0)) throw new RangeError(`ttlMs must be a number above 0, got ${show(ttlMs)}`);
-    return toMoment(Math.ceil(nowMs + ttlMs), ttlMs);
+    return ttlMs === Number.POSITIVE_INFINITY ? 0 : toMoment(Math.ceil(nowMs + ttlMs), ttlMs);
   }
   return toMoment(expiresAt instanceof Date ? expiresAt.getTime() : expiresAt, expiresAt);
 }

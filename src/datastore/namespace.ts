@@ -4,18 +4,33 @@ import { show, toKey } from '../base/key.ts';
 import type { SeenTime, StampClock } from '../base/stamp.ts';
 import type { System } from '../base/system.ts';
 import { type Entry, isGone } from '../format/entry.ts';
-import type { NamespaceLayout } from '../format/layout.ts';
+import { type NamespaceLayout, parseRecordText } from '../format/layout.ts';
 import type { StoreConstants } from '../format/store-file.ts';
+import type { RootReading } from '../manifest/newest-root.ts';
 import type { Medium } from '../medium/medium.ts';
 import { requireBlocking } from '../medium/steps.ts';
 import { NamespaceReader, type ReadOptions } from '../read/namespace-reader.ts';
+import type { LockPlace, Updater } from '../update/updater.ts';
 import { type AppendToken, NamespaceWriter } from '../write/namespace-writer.ts';
+import { WriterRoot } from '../write/writer-root.ts';
 import { type ExpiryOptions, type Operation, packBatch, packOne } from './batch.ts';
 import { count, type ResolvedOptions } from './options.ts';
 import { ScanIterator } from './scan-iterator.ts';
 import { type ScanOptions, toScan } from './scan-options.ts';
 import { Snapshot } from './snapshot.ts';
 import { type NamespaceStats, namespaceStats } from './stats.ts';
+import type {
+  Condition,
+  Delete,
+  PutIfResult,
+  StampedEntry,
+  UpdateCall,
+  Updated,
+  UpdateManyResult,
+  UpdateOptions,
+  UpdatePlace,
+  UpdateResult,
+} from './update.ts';
 import { type ScanEntry, visibleValue } from './values.ts';
 import { type WatchEvent, type WatchOptions, watchNamespace } from './watch.ts';
 
@@ -37,17 +52,24 @@ export interface NamespaceContext {
   /** Runs a bounded pass; for drains that must be finished, and for tails that grew long. */
   readonly compact: () => Promise<void>;
   readonly onSegmentEnd: () => void;
+  /** Where the locks are that updates queue for. */
+  readonly locks: () => LockPlace | Promise<LockPlace>;
   readonly onClose: () => Promise<void>;
 }
 
 const WAIT_POLL_MS = 25;
+
+/** Loaded when it is needed: most processes only read and append, and should start at once. */
+const updates = (): Promise<typeof import('./update.ts')> => import('./update.ts');
 
 export class Namespace<T = unknown> {
   readonly name: string;
   readonly #context: NamespaceContext;
   readonly #reader: NamespaceReader;
   #writer: NamespaceWriter | undefined;
+  #updater: Promise<Updater> | undefined;
   #closing: Promise<void> | undefined;
+  #hasUpdated = false;
   /** The namespace was dropped through this store: what the reader knew of it counts no more. */
   #isDropNoted = false;
   readonly #abort = new AbortController();
@@ -134,11 +156,15 @@ export class Namespace<T = unknown> {
         pendingBytesMax: options.pendingBytesMax,
         clock,
         create,
-        knownRoot: () => (this.#isDropNoted ? undefined : this.#reader.view.reading),
+        knownRoot: () => this.#knownRoot(),
         seenTime: () => this.#context.seen.time,
         onSegmentEnd,
       },
     );
+  }
+
+  #knownRoot(): RootReading | undefined {
+    return this.#isDropNoted ? undefined : this.#reader.view.reading;
   }
 
   #nowMs(): number {
@@ -155,6 +181,81 @@ export class Namespace<T = unknown> {
     }
   }
 
+  // ---- updating
+
+  /**
+   * Reads a key, and writes what `fn` makes of it, as one step: no other update comes between. `fn` runs again when one does, so it must
+   * do nothing else that counts, and no other update of this namespace. It sees every write acknowledged before the call.
+   *
+   * @throws PeatError `UPDATE_TIMEOUT`, `LOCK_TIMEOUT`, `TEMPORARY`: nothing was written; `OUTCOME_UNKNOWN`; and whatever `fn` throws
+   * @example await runs.update('hits', (hits = 0) => hits + 1);
+   */
+  async update(
+    key: string,
+    fn: (value: T | undefined, call: UpdateCall) => Updated<T> | Promise<Updated<T>>,
+    options: UpdateOptions = {},
+  ): Promise<UpdateResult<T>> {
+    const { updateJob, resultOf } = await updates();
+    const updater = await this.#openUpdater();
+    const { values, stamps, changed, token } = resultOf<T>(
+      this.#place,
+      await updater.update(updateJob<T>(this.#place, { key, fn }, options)),
+    );
+    return { value: values[0], stamp: stamps[0], changed, token };
+  }
+
+  /**
+   * `update` for several keys: `fn` gets their values in the order of the keys and returns as many. All of it happens, or nothing.
+   *
+   * @example await accounts.updateMany(['a', 'b'], ([a = 0, b = 0]) => [a - 5, b + 5]);
+   */
+  async updateMany(
+    keys: readonly string[],
+    fn: (values: readonly (T | undefined)[], call: UpdateCall) => readonly Updated<T>[] | Promise<readonly Updated<T>[]>,
+    options: UpdateOptions = {},
+  ): Promise<UpdateManyResult<T>> {
+    const { updateManyJob, resultOf } = await updates();
+    const updater = await this.#openUpdater();
+    const { values, changed, token } = resultOf<T>(this.#place, await updater.update(updateManyJob<T>(this.#place, { keys, fn }, options)));
+    return { values, changed, token };
+  }
+
+  /**
+   * Puts a value, or with `DELETE` deletes the key, if the condition holds: compare-and-set. It waits for no lock.
+   *
+   * @example const { ok } = await runs.putIf('leader', 'me', { ifAbsent: true }, { ttlMs: 60_000 });
+   */
+  async putIf(key: string, value: T | Delete, condition: Condition<T>, options: UpdateOptions = {}): Promise<PutIfResult<T>> {
+    const { putIfJob, resultOf } = await updates();
+    const updater = await this.#openUpdater();
+    const { job, hasHeld } = putIfJob<T>(this.#place, { key, value, condition }, options);
+    const { values, stamps, token } = resultOf<T>(this.#place, await updater.updateAtOnce(job));
+    return { ok: hasHeld(), value: values[0], stamp: stamps[0], token };
+  }
+
+  get #place(): UpdatePlace {
+    return { namespace: this.name, stripes: this.#context.constants.stripes, nowMs: () => this.#nowMs() };
+  }
+
+  #openUpdater(): Promise<Updater> {
+    this.#checkOpen();
+    this.#checkWritable();
+    this.#updater ??= this.#newUpdater();
+    return this.#updater;
+  }
+
+  async #newUpdater(): Promise<Updater> {
+    const { Updater } = await import('../update/updater.ts');
+    const { medium, system, layout, storeId, create, constants, onSegmentEnd } = this.#context;
+    const root = new WriterRoot(
+      { medium, system, layout },
+      { create, durable: true, knownRoot: () => this.#knownRoot(), observe: () => {} },
+    );
+    const { stripes } = constants;
+    const locks = await this.#context.locks();
+    return new Updater({ medium, system, layout, storeId, reader: this.#reader, root, stripes, locks, onManyRecords: onSegmentEnd });
+  }
+
   // ---- reading
 
   /**
@@ -164,6 +265,12 @@ export class Namespace<T = unknown> {
    */
   async get(key: string, options: ReadOptions = {}): Promise<T | undefined> {
     return visibleValue<T>(await this.#entry(key, options), this.#nowMs());
+  }
+
+  /** The value of a key with its version, which `putIf` can ask for; undefined if there is none. */
+  async getEntry(key: string, options: ReadOptions = {}): Promise<StampedEntry<T> | undefined> {
+    const { stampedEntry } = await updates();
+    return stampedEntry<T>(await this.#entry(key, options), this.#nowMs());
   }
 
   /** The values of several keys, in their order, from one state. */
@@ -211,22 +318,31 @@ export class Namespace<T = unknown> {
   }
 
   /**
-   * Waits until reads of this handle see the append that returned `token`, in whatever process.
+   * Waits until reads of this handle see the append or update that returned `token`, in whatever process.
    *
    * @throws PeatError `TEMPORARY` after `timeoutMs` (default 10,000).
    */
   async waitFor(token: AppendToken, options: ReadOptions & { timeoutMs?: number } = {}): Promise<void> {
-    const match = /^(.+):(\d{20}-[0-9a-v]{16}-\d+)@(\d+)$/.exec(String(token));
-    if (match === null) throw new TypeError(`not an append token: ${show(token)}`);
-    if (match[1] !== this.name) throw new RangeError(`the token is of namespace ${match[1]}, not of ${this.name}: ${show(token)}`);
+    const isSeen = this.#seenBy(token, options);
     const { system } = this.#context;
     const startedAtMs = system.monotonicNowMs();
     const timeoutMs = count(options.timeoutMs, 'timeoutMs', { least: 0, fallback: 10_000 });
-    while (!(await this.#reader.covers(match[2] as string, Number(match[3]), options))) {
+    while (!(await isSeen())) {
       const waitedMs = Math.round(system.monotonicNowMs() - startedAtMs);
-      if (waitedMs > timeoutMs) throw new PeatError('TEMPORARY', `the append ${token} can't be seen after ${waitedMs} ms`, { waitedMs });
+      if (waitedMs > timeoutMs) throw new PeatError('TEMPORARY', `the write ${token} can't be seen after ${waitedMs} ms`, { waitedMs });
       await system.sleep(WAIT_POLL_MS, { signal: options.signal });
     }
+  }
+
+  #seenBy(token: AppendToken, options: ReadOptions): () => Promise<boolean> {
+    const match = /^(.+):(?:(\d{20}-[0-9a-v]{16}-\d+)@(\d+)|(s\d+-\d{20}))$/.exec(String(token));
+    const record = match?.[4] === undefined ? undefined : parseRecordText(match[4]);
+    if (match === null || (match[4] !== undefined && record === undefined)) throw new TypeError(`not a token of a write: ${show(token)}`);
+    if (match[1] !== this.name) throw new RangeError(`the token is of namespace ${match[1]}, not of ${this.name}: ${show(token)}`);
+    return () =>
+      record === undefined
+        ? this.#reader.covers(match[2] as string, Number(match[3]), options)
+        : this.#reader.coversRecord(record, options);
   }
 
   /**
@@ -269,7 +385,9 @@ export class Namespace<T = unknown> {
   async #close(): Promise<void> {
     this.#abort.abort();
     try {
-      await this.#writer?.close();
+      const updater = await this.#updater;
+      await Promise.all([this.#writer?.close(), updater?.close()]);
+      this.#hasUpdated = (updater?.counters.committed ?? 0) > 0;
     } finally {
       await this.#context.onClose();
     }
@@ -281,9 +399,9 @@ export class Namespace<T = unknown> {
     this.#writer?.forgetRoot();
   }
 
-  /** True if this handle has written. @internal */
+  /** True if this handle has written; known once it is closed. @internal */
   get hasWritten(): boolean {
-    return (this.#writer?.counters.batches ?? 0) > 0;
+    return this.#hasUpdated || (this.#writer?.counters.batches ?? 0) > 0;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

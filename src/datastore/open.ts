@@ -1,13 +1,15 @@
 /** Opening a store, or creating it. */
+import { resolve } from 'node:path';
 import { PeatError } from '../base/errors.ts';
 import { show } from '../base/key.ts';
 import { nodeSystem, randomId, type System } from '../base/system.ts';
 import { checkWriterFeatures } from '../format/features.ts';
 import { STORE_FILE } from '../format/layout.ts';
 import { DEFAULT_CONSTANTS, decodeStoreFile, newStoreFile, type StoreFile } from '../format/store-file.ts';
+import type { LockTracer } from '../lock/lock-tracer.ts';
 import { FileMedium } from '../medium/file-medium.ts';
 import type { Medium } from '../medium/medium.ts';
-import { type OpenOptions, resolveOptions } from './options.ts';
+import { type OpenOptions, type ResolvedOptions, resolveOptions } from './options.ts';
 import { Store } from './store.ts';
 
 /**
@@ -23,19 +25,31 @@ import { Store } from './store.ts';
  */
 export async function open(location: string | Medium, options: OpenOptions = {}): Promise<Store> {
   const resolved = resolveOptions(options);
-  const system = options.system ?? nodeSystem;
+  const { system, tracer } = await withTracer(options.system ?? nodeSystem, resolved);
   const medium = typeof location === 'string' ? openLocation(location, { create: resolved.create, options, system }) : location;
   try {
     const file = await readStoreFile(medium);
-    if (file !== undefined) return await openExisting(file, { location, medium, options, system });
+    if (file !== undefined) return await openExisting(file, { location, medium, options, system, tracer });
     if (!resolved.create) throw new PeatError('STORE_NOT_FOUND', `there is no store at ${describe(location)}`);
     refuseAppend(medium, medium.canAppend);
     const created = await createStore(medium, { options, system });
-    return await openExisting(created, { location, medium, options, system });
+    return await openExisting(created, { location, medium, options, system, tracer });
   } catch (error) {
     if (typeof location === 'string') await medium.close();
     throw error;
   }
+}
+
+/** Where locks are traced, the engine runs on a system that marks its timers as its own. */
+async function withTracer(system: System, options: ResolvedOptions): Promise<{ system: System; tracer: LockTracer | undefined }> {
+  const directory = options.lockTrace ?? process.env['PEAT_LOCK_TRACE'] ?? '';
+  if (directory === '') return { system, tracer: undefined };
+  const { openLockTracer } = await import('../lock/lock-trace.ts');
+  return openLockTracer({
+    directory,
+    system,
+    onWarning: (message, cause) => options.onWarning({ code: 'lock-trace', namespace: '', message, cause }),
+  });
 }
 
 function describe(location: string | Medium): string {
@@ -66,9 +80,9 @@ async function readStoreFile(medium: Medium): Promise<StoreFile | undefined> {
 /** The store says itself how it is written, whatever this process was told. */
 async function openExisting(
   file: StoreFile,
-  context: { location: string | Medium; medium: Medium; options: OpenOptions; system: System },
+  context: { location: string | Medium; medium: Medium; options: OpenOptions; system: System; tracer: LockTracer | undefined },
 ): Promise<Store> {
-  const { location, medium, options, system } = context;
+  const { location, medium, options, system, tracer } = context;
   const resolved = resolveOptions(options);
   if (!resolved.readOnly) checkWriterFeatures(file, STORE_FILE);
   const canAppend = file.segments === 'appended';
@@ -77,13 +91,13 @@ async function openExisting(
       throw new PeatError('MEDIUM_UNSUITABLE', `the store's segments are ${file.segments}, which ${medium.description} was not set up for`);
     }
     // A medium that the caller brought is the caller's to close; others may use it, too.
-    return new Store({ medium, system, file, ownsMedium: false }, resolved);
+    return new Store({ medium, system, tracer, file, ownsMedium: false }, resolved);
   }
   if (!resolved.readOnly) refuseAppend(medium, canAppend);
   await medium.close();
   const { fileMode, directoryMode, group } = file;
   const reopened = FileMedium.open(location, { system, readOnly: resolved.readOnly, canAppend, fileMode, directoryMode, group });
-  return new Store({ medium: reopened, system, file, ownsMedium: true }, resolved);
+  return new Store({ medium: reopened, system, tracer, file, ownsMedium: true }, resolved);
 }
 
 /** A writer that dies while it appends would block the readers of a network file system for minutes. */
@@ -103,13 +117,17 @@ async function createStore(medium: Medium, context: { options: OpenOptions; syst
     import('../format/checked-json-encode.ts'),
   ]);
   const probed = await probeMedium(medium, system);
-  const { fileMode, directoryMode, group } = options;
+  const { fileMode, directoryMode, group, singleHost = false } = options;
+  const lockDir = options.lockDir === undefined ? undefined : resolve(options.lockDir);
+  if (lockDir !== undefined) (await import('../lock/lock-place.ts')).checkLockDirectory(lockDir, system);
   const file = newStoreFile({
     storeId: randomId(system, 20),
     segments: medium.canAppend ? 'appended' : 'framed',
     ...(fileMode === undefined ? {} : { fileMode }),
     ...(directoryMode === undefined ? {} : { directoryMode }),
     ...(group === undefined ? {} : { group }),
+    ...(singleHost ? { singleHost } : {}),
+    ...(lockDir === undefined ? {} : { lockDir }),
     constants: DEFAULT_CONSTANTS,
     probed: { ...probed },
     createdAtMs: system.wallNowMs(),

@@ -6,9 +6,9 @@ import type { System } from '../base/system.ts';
 export interface Warning {
   /**
    * `no-compactor`: a tail was long and no compactor alive, so this process compacted. `compaction-failed`: that, or a part of it, failed, without harm.
-   * `damage`: it met damage; see `peat verify`.
+   * `damage`: it met damage; see `peat verify`. `lock-trace`: the trace of locks can't be written.
    */
-  readonly code: 'no-compactor' | 'compaction-failed' | 'damage';
+  readonly code: 'no-compactor' | 'compaction-failed' | 'damage' | 'lock-trace';
   readonly namespace: string;
   readonly message: string;
   readonly cause?: unknown;
@@ -48,6 +48,19 @@ export interface OpenOptions {
   readonly group?: number;
   /** For a new store: one growing file a segment, or one object a group of appends. Default: what suits the file system. */
   readonly segments?: 'appended' | 'framed';
+  /** For a new store: declares that processes of one host only will use it. Default false. */
+  readonly singleHost?: boolean;
+  /**
+   * For a new store of a single host: the directory, which must be there, where lock files are kept instead of in the store, for example on a local
+   * disk while the data is on a network file system. It is written down in the store, for all processes. It should survive restarts of the machine
+   * if fencing tokens are kept anywhere: else their numbers begin anew.
+   */
+  readonly lockDir?: string;
+  /**
+   * A directory for a trace of this process's waits for locks and of its holds; `peat lock audit` reads it. Default: what `PEAT_LOCK_TRACE` says
+   * in the environment; without it nothing is traced.
+   */
+  readonly lockTrace?: string;
   /** Clocks, timers and randomness, for tests. */
   readonly system?: System;
 }
@@ -68,6 +81,7 @@ export interface ResolvedOptions {
   readonly segmentBytesMax: number;
   readonly autoCompact: boolean;
   readonly drainWaitMs: number;
+  readonly lockTrace: string | undefined;
   readonly onWarning: (warning: Warning) => void;
 }
 
@@ -88,6 +102,9 @@ const KNOWN: ReadonlySet<string> = new Set<keyof OpenOptions>([
   'directoryMode',
   'group',
   'segments',
+  'singleHost',
+  'lockDir',
+  'lockTrace',
   'system',
 ]);
 
@@ -102,6 +119,11 @@ export function resolveOptions(options: OpenOptions): ResolvedOptions {
   if (durability !== 'sync' && durability !== 'os') throw new RangeError(`durability must be "sync" or "os", got ${show(durability)}`);
   if (readOnly && options.create === true) throw new RangeError('create: true does not go with readOnly: true');
   if (frozen && !readOnly) throw new RangeError('frozen goes with readOnly: true');
+  if (directoryOption(options.lockDir, 'lockDir') !== undefined && options.singleHost !== true) {
+    throw new RangeError(
+      `lockDir goes with singleHost: true, since other hosts would lock elsewhere; got lockDir ${show(options.lockDir)}`,
+    );
+  }
   return {
     durability,
     readOnly,
@@ -112,8 +134,15 @@ export function resolveOptions(options: OpenOptions): ResolvedOptions {
     segmentBytesMax: count(options.segmentBytesMax, 'segmentBytesMax', { least: 1024, most: 1024 * MIB, fallback: 16 * MIB }),
     autoCompact: options.autoCompact ?? true,
     drainWaitMs: count(options.drainWaitMs, 'drainWaitMs', { least: 0, fallback: 10_000 }),
+    lockTrace: directoryOption(options.lockTrace, 'lockTrace'),
     onWarning: options.onWarning ?? emitWarning,
   };
+}
+
+function directoryOption(value: unknown, name: string): string | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value !== 'string' || value === '') throw new TypeError(`${name} must be a directory's path, got ${show(value)}`);
+  return value;
 }
 
 function emitWarning(warning: Warning): void {

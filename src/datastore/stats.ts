@@ -22,6 +22,9 @@ export interface NamespaceStats {
     readonly bytes: number;
     readonly keys: number;
     readonly tornBytes: number;
+    /** Read-modify-write records, and their bytes. */
+    readonly records: number;
+    readonly recordBytes: number;
   };
   readonly absorbedSegments: number;
   /** Files of tables that wait for their deletion. */

@@ -5,6 +5,10 @@ import { SeenTime, StampClock } from '../base/stamp.ts';
 import type { System } from '../base/system.ts';
 import { checkNamespaceName, isNamespaceName, NAMESPACES_PREFIX, namespaceLayout } from '../format/layout.ts';
 import type { StoreFile } from '../format/store-file.ts';
+import type { BrokenLock, LockInfo, LockReference } from '../lock/lock-list.ts';
+import type { LockTracer } from '../lock/lock-tracer.ts';
+import type { NamedLock, NamedLockOptions, StructuralLockOptions } from '../lock/named-lock.ts';
+import type { StoreLocks } from '../lock/store-locks.ts';
 import type { TicketLock } from '../lock/ticket-lock.ts';
 import { listLog } from '../log/log-listing.ts';
 import { newestRoot } from '../manifest/newest-root.ts';
@@ -12,6 +16,7 @@ import type { Medium } from '../medium/medium.ts';
 import { runAsync } from '../medium/steps.ts';
 import { Namespace } from './namespace.ts';
 import type { NamespaceOptions, ResolvedOptions, Warning } from './options.ts';
+import { type TailSize, tailSize } from './tail-size.ts';
 
 export interface CompactOptions {
   /** Only this namespace. Default: all. */
@@ -21,11 +26,15 @@ export interface CompactOptions {
   readonly maxWaitMs?: number;
 }
 
-/** A tail is long, and worth a pass by a writer, beyond either of these. */
-const LONG_TAIL_SEGMENTS = 256;
+/** A tail is long, and worth a pass by a writer, beyond either of these: segments and records together, and their bytes. */
+const LONG_TAIL_FILES = 256;
 const LONG_TAIL_BYTES = 8 * 1024 * 1024;
-/** `medium/file-append.ts` allocates no more. */
-const ALLOCATED_AHEAD_BYTES = 1024 * 1024;
+const NO_TAIL: TailSize = { segments: 0, records: 0, bytes: 0 };
+
+function isLong({ segments, records, bytes }: TailSize): boolean {
+  return segments + records >= LONG_TAIL_FILES || bytes >= LONG_TAIL_BYTES;
+}
+
 /** What a writer's own pass takes in at most. */
 const AUTO_COMPACT_BYTES = 32 * 1024 * 1024;
 
@@ -38,6 +47,7 @@ export class Store {
   readonly #medium: Medium;
   readonly #ownsMedium: boolean;
   readonly #system: System;
+  readonly #tracer: LockTracer | undefined;
   readonly #options: ResolvedOptions;
   readonly #namespaces = new Set<Namespace<never>>();
   readonly #background = new Set<Promise<void>>();
@@ -45,14 +55,19 @@ export class Store {
   #clock: StampClock | Promise<StampClock> | undefined;
   /** One lock a namespace: what it has seen of a silent holder on another host counts the next time. */
   readonly #locks = new Map<string, TicketLock>();
+  #storeLocks: Promise<StoreLocks> | undefined;
   #closing: Promise<void> | undefined;
 
   /** @internal */
-  constructor(context: { medium: Medium; system: System; file: StoreFile; ownsMedium: boolean }, options: ResolvedOptions) {
+  constructor(
+    context: { medium: Medium; system: System; tracer: LockTracer | undefined; file: StoreFile; ownsMedium: boolean },
+    options: ResolvedOptions,
+  ) {
     this.#ownsMedium = context.ownsMedium;
     this.file = context.file;
     this.#medium = context.medium;
     this.#system = context.system;
+    this.#tracer = context.tracer;
     this.#options = options;
   }
 
@@ -85,6 +100,7 @@ export class Store {
         await this.#tryCompact(layout.namespace);
       },
       onSegmentEnd: () => this.#inBackground(this.#compactLongTail(layout.namespace)),
+      locks: () => this.#stripeLocks(),
       onClose: async () => {
         this.#namespaces.delete(namespace as Namespace<never>);
         if (namespace.hasWritten) await this.#compactLongTail(layout.namespace);
@@ -162,11 +178,12 @@ export class Store {
   }
 
   async #compactOne(name: string, options: CompactOptions): Promise<CompactionSummary> {
-    const { COMPACTOR_LEASE_MS, compactUntilDone, mayCompact } = await compactor();
+    const { COMPACTOR_LEASE_MS, compactUntilDone, LOCK_SITES, mayCompact } = await compactor();
     if (!(await mayCompact(this.#passContext(name)))) {
       throw new PeatError('NAMESPACE_NOT_FOUND', `there is no namespace ${name}`, { namespace: name });
     }
     await using held = await (await this.#lock(name)).acquire({
+      site: LOCK_SITES.compactOnce,
       leaseMs: COMPACTOR_LEASE_MS,
       maxWaitMs: options.maxWaitMs ?? 60_000,
       signal: options.signal,
@@ -185,10 +202,82 @@ export class Store {
     this.#checkWritable();
     const { runCompactor } = await compactor();
     for (const name of options.namespaces ?? []) checkNamespaceName(name);
-    await runCompactor({ medium: this.#medium, system: this.#system, constants: this.file.constants }, options);
+    const { constants } = this.file;
+    await runCompactor({ medium: this.#medium, system: this.#system, tracer: this.#tracer, constants }, options);
   }
 
-  /** Waits for everything under way, closes all namespaces, and lets go. Idempotent. */
+  /**
+   * Waits for its turn at a lock that callers name, for work of their own that takes long. First come, first served, among all
+   * processes of the store.
+   *
+   * @throws PeatError `LOCK_TIMEOUT` after `maxWaitMs`; it names the holder. `READ_ONLY`, `MEDIUM_UNSUITABLE`, `STORAGE`, `CLOSED`.
+   * @throws TypeError, RangeError for a name or an option that is none; the reason of `signal`.
+   * @example
+   * await using lock = await store.lock('deploy', { maxWaitMs: 5000 });
+   * await deploy({ signal: lock.signal, fence: lock.token });
+   */
+  async lock(name: string, options: NamedLockOptions = {}): Promise<NamedLock> {
+    const called = stackBelow(this, 'lock');
+    return await (await this.#lockForWriting()).named.lock(name, { options, called });
+  }
+
+  /** Several locks: all of them, or none. They are taken in the order of their names' bytes, so that two callers never wait for each other. */
+  async locks(names: readonly string[], options: NamedLockOptions = {}): Promise<NamedLock> {
+    const called = stackBelow(this, 'locks');
+    return await (await this.#lockForWriting()).named.locks(names, { options, called });
+  }
+
+  /** Runs `work` under a lock, and gives it back, however `work` ends. Trouble while giving back never hides what `work` throws. */
+  async withLock<T>(name: string, work: (lock: NamedLock) => T | Promise<T>, options: NamedLockOptions = {}): Promise<T> {
+    const called = stackBelow(this, 'withLock');
+    const lock = await (await this.#lockForWriting()).named.lock(name, { options, called });
+    try {
+      return await lock.run(() => work(lock));
+    } finally {
+      await lock.release();
+    }
+  }
+
+  /** The structural lock: waits for every holder of a named lock, and keeps new ones out. */
+  async exclusive(options: StructuralLockOptions = {}): Promise<NamedLock> {
+    const called = stackBelow(this, 'exclusive');
+    return await (await this.#lockForWriting()).named.exclusive({ options, called });
+  }
+
+  /** Every lock that someone holds or waits for, of every kind. A snapshot; it takes no lock, and writes nothing. */
+  async listLocks(): Promise<LockInfo[]> {
+    this.#checkOpen();
+    return await (await this.#loadLocks()).list();
+  }
+
+  /**
+   * Takes a lock away from the holder of this token, or a waiter its place, as seen in `listLocks`. Takes no lock, waits for nobody, and says what it did.
+   * The holder learns it by its `signal`, but not before it writes again: see that it has ended.
+   */
+  async breakLock(lock: LockReference, options: { token: number }): Promise<BrokenLock> {
+    return await (await this.#lockForWriting()).break(lock, options.token);
+  }
+
+  /** Where updates find their locks; the locks of callers are not loaded for that, if they can be told without. */
+  async #stripeLocks(): Promise<{ medium: Medium; tracer: LockTracer | undefined }> {
+    const medium = this.file.lockDir === undefined ? this.#medium : (await this.#loadLocks()).medium;
+    return { medium, tracer: this.#tracer };
+  }
+
+  async #lockForWriting(): Promise<StoreLocks> {
+    this.#checkWritable();
+    return await this.#loadLocks();
+  }
+
+  #loadLocks(): Promise<StoreLocks> {
+    this.#storeLocks ??= import('../lock/store-locks.ts').then(({ StoreLocks }) => {
+      const { readOnly } = this.#options;
+      return new StoreLocks({ medium: this.#medium, system: this.#system, tracer: this.#tracer, file: this.file, readOnly });
+    });
+    return this.#storeLocks;
+  }
+
+  /** Waits for everything under way, closes all namespaces, gives locks back, and lets go. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -197,6 +286,9 @@ export class Store {
   async #close(): Promise<void> {
     const closed = await Promise.allSettled([...this.#namespaces].map((namespace) => namespace.close()));
     await Promise.allSettled(this.#background);
+    // After what was written under them.
+    await (await this.#storeLocks)?.close();
+    await this.#tracer?.flush();
     if (this.#ownsMedium) await this.#medium.close();
     const failed = closed.filter((result) => result.status === 'rejected').map(({ reason }) => reason as unknown);
     if (failed.length === 1) throw failed[0];
@@ -245,12 +337,12 @@ export class Store {
     if (!this.#options.autoCompact || this.#options.readOnly) return;
     try {
       const tail = await this.#measureTail(name);
-      if (tail.segments < LONG_TAIL_SEGMENTS && tail.bytes < LONG_TAIL_BYTES) return;
+      if (!isLong(tail)) return;
       if (await this.#tryCompact(name)) {
         this.#warn(
           'no-compactor',
           name,
-          `${name} had a tail of ${tail.segments} segments, ${tail.bytes} bytes, and no live compactor; this process compacted`,
+          `${name} had a tail of ${tail.segments} segments and ${tail.records} records, ${tail.bytes} bytes, and no live compactor; this process compacted`,
         );
       }
     } catch (error) {
@@ -259,34 +351,21 @@ export class Store {
     }
   }
 
-  async #measureTail(name: string): Promise<{ segments: number; bytes: number }> {
+  async #measureTail(name: string): Promise<TailSize> {
     const layout = namespaceLayout(name);
     const listing = await runAsync(listLog(layout, { stats: true }), this.#context());
-    let total = 0;
-    for (const { size } of listing.segments.values()) total += size;
+    const most = tailSize(listing);
     // Usually the folder alone tells that there is nothing to do.
-    if (listing.segments.size < LONG_TAIL_SEGMENTS && total < LONG_TAIL_BYTES) return { segments: listing.segments.size, bytes: total };
+    if (!isLong(most)) return most;
     const reading = await runAsync(newestRoot(layout, this.#system, { isRemote: this.#medium.isRemote }), this.#context());
-    let segments = 0;
-    let bytes = 0;
-    for (const { text, id, size, parts } of listing.segments.values()) {
-      const absorbed = reading?.root.absorbed.get(text);
-      if (reading === undefined || id.root < reading.root.horizon || absorbed?.sealed === true) continue;
-      // Of a segment that is being written, up to this much may be zeros allocated ahead.
-      const taken = absorbed === undefined ? 0 : absorbed.offset + ALLOCATED_AHEAD_BYTES;
-      const left = parts === undefined ? size - taken : parts.filter((part) => part >= (absorbed?.offset ?? 0)).length;
-      if (left <= 0) continue;
-      segments++;
-      bytes += parts === undefined ? left : (size * left) / parts.length;
-    }
-    return { segments, bytes: Math.round(bytes) };
+    return reading === undefined ? NO_TAIL : tailSize(listing, reading.root);
   }
 
   /** One bounded pass, if nobody else compacts. */
   async #tryCompact(name: string): Promise<boolean> {
     const { compactUntilDone, mayCompact, tryElection } = await compactor();
     if (!(await mayCompact(this.#passContext(name)))) return false;
-    await using held = await tryElection(await this.#lock(name));
+    await using held = await tryElection(await this.#lock(name), 'autoCompact');
     if (held === undefined) return false;
     const bounds = { signal: held.signal, passesMax: 1, bytesMax: AUTO_COMPACT_BYTES, upkeep: false };
     const { warnings } = await compactUntilDone(this.#passContext(name), bounds);
@@ -298,7 +377,7 @@ export class Store {
     const { compactorLock } = await compactor();
     let lock = this.#locks.get(name);
     if (lock === undefined) {
-      lock = compactorLock({ ...this.#context(), layout: namespaceLayout(name) });
+      lock = compactorLock({ ...this.#context(), layout: namespaceLayout(name), tracer: this.#tracer });
       this.#locks.set(name, lock);
     }
     return lock;
@@ -312,4 +391,11 @@ export class Store {
   #warn(code: Warning['code'], namespace: string, message: string, cause?: unknown): void {
     this.#options.onWarning({ code, namespace, message, ...(cause === undefined ? {} : { cause }) });
   }
+}
+
+/** Where the program has called this function of the store; see `lock/call-site.ts`. */
+function stackBelow(store: Store, called: 'lock' | 'locks' | 'withLock' | 'exclusive'): { readonly stack?: unknown } {
+  const below: { stack?: unknown } = {};
+  Error.captureStackTrace(below, store[called]);
+  return below;
 }

@@ -121,8 +121,8 @@ function toEvent<T>(entry: Entry, token: string): WatchEvent<T> {
 }
 
 /** A token is a position as text, with the store that it belongs to. */
-function toToken({ layout, storeId }: WatchContext, position: Position): string {
-  return Buffer.from(JSON.stringify([1, storeId, layout.namespace, position.root, position.offsets])).toString('base64url');
+function toToken({ layout, storeId }: WatchContext, { root, offsets, stripes }: Position): string {
+  return Buffer.from(JSON.stringify([1, storeId, layout.namespace, root, offsets, stripes])).toString('base64url');
 }
 
 /** @throws TypeError, RangeError. A token of another store, a copy of this one, say, resumes nothing: its position lies beyond every root. */
@@ -134,17 +134,24 @@ function parseToken(token: unknown, { layout, storeId }: WatchContext): Position
     parsed = undefined;
   }
   if (!isTokenContent(parsed)) throw new TypeError(`not a watch token: ${show(token)}`);
-  const [, store, namespace, root, offsets] = parsed;
+  // Tokens of releases that knew no updates end before the stripes: nothing of these was told.
+  const [, store, namespace, root, offsets, stripes = {}] = parsed;
   if (namespace !== layout.namespace) throw new RangeError(`the token is of namespace ${namespace}, not of ${layout.namespace}`);
-  return store === storeId ? { root, offsets } : { root: Number.MAX_SAFE_INTEGER, offsets: {} };
+  return store === storeId ? { root, offsets, stripes } : { root: Number.MAX_SAFE_INTEGER, offsets: {}, stripes: {} };
 }
 
 const isCount = (value: unknown, least: number): boolean => Number.isSafeInteger(value) && (value as number) >= least;
 
-function isTokenContent(parsed: unknown): parsed is [1, string, string, number, Record<string, number>] {
-  if (!Array.isArray(parsed) || parsed.length !== 5) return false;
-  const [version, store, namespace, root, offsets] = parsed as unknown[];
+type TokenContent = [1, string, string, number, Record<string, number>, Record<string, number>?];
+
+function isTokenContent(parsed: unknown): parsed is TokenContent {
+  if (!Array.isArray(parsed) || parsed.length < 5 || parsed.length > 6) return false;
+  const [version, store, namespace, root, offsets, stripes = {}] = parsed as unknown[];
   if (version !== 1 || typeof store !== 'string' || typeof namespace !== 'string' || !isCount(root, -1)) return false;
-  if (typeof offsets !== 'object' || offsets === null || Array.isArray(offsets)) return false;
-  return Object.values(offsets).every((offset) => isCount(offset, 0));
+  return areCounts(offsets) && areCounts(stripes);
+}
+
+function areCounts(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
+  return Object.values(value).every((count) => isCount(count, 0));
 }

@@ -7,8 +7,11 @@ import { PeatError } from '../base/errors.ts';
 
 export const FORMAT_VERSION = 1;
 
+/** Lock files are in another place, which `peat.json` names. */
+export const LOCK_DIR_FEATURE = 'lock-dir';
+
 /** Features that this release knows. Format 1 itself needs none. */
-const KNOWN: ReadonlySet<string> = new Set<string>();
+const KNOWN: ReadonlySet<string> = new Set<string>([LOCK_DIR_FEATURE]);
 
 interface Versioned {
   readonly format: number;

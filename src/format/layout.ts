@@ -125,7 +125,16 @@ export function parseTableFile(text: string): TableFileId | undefined {
 }
 
 /** What a lock guards; the kinds keep their names apart. */
-export type LockKind = 'user' | 'compactor' | 'stripe';
+export type LockKind = 'user' | 'compactor' | 'stripe' | 'structural';
+
+export const LOCK_KINDS: readonly LockKind[] = ['user', 'compactor', 'stripe', 'structural'];
+
+export const LOCKS_PREFIX = 'lock/';
+
+/** Where the locks of a kind lie, a folder each. */
+export function lockKindPrefix(kind: LockKind): string {
+  return `${LOCKS_PREFIX}${kind}/`;
+}
 
 /** Lock names are a user's text: everything but letters, digits, "_" and "-" is written %XX, byte by byte. */
 export function lockPrefix(kind: LockKind, name: string): string {
@@ -134,5 +143,16 @@ export function lockPrefix(kind: LockKind, name: string): string {
     const character = String.fromCharCode(byte);
     encoded += /[A-Za-z0-9_-]/.test(character) ? character : `%${byte.toString(16).padStart(2, '0')}`;
   }
-  return `lock/${kind}/${encoded}/`;
+  return `${lockKindPrefix(kind)}${encoded}/`;
+}
+
+/** The kind and the name of a lock from its prefix; undefined if it is none that `lockPrefix` makes. */
+export function parseLockPrefix(prefix: string): { readonly kind: LockKind; readonly name: string } | undefined {
+  const [top, kindText, encoded = ''] = prefix.split('/');
+  const kind = LOCK_KINDS.find((known) => known === kindText);
+  if (`${top}/` !== LOCKS_PREFIX || kind === undefined) return undefined;
+  const bytes = encoded.replaceAll(/%([0-9a-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+  const name = Buffer.from(bytes, 'latin1').toString('utf8');
+  // A folder that someone else made may have any name: only one that comes back as it is is a lock's.
+  return encoded !== '' && lockPrefix(kind, name) === prefix ? { kind, name } : undefined;
 }

@@ -31,9 +31,9 @@ export interface SerialRecord {
 }
 
 const MAGIC = Buffer.from('PEATREC1', 'latin1');
-const HEADER_BYTES = MAGIC.length + 4;
+export const RECORD_HEADER_BYTES: number = MAGIC.length + 4;
 export const NONCE_CHARACTERS = 20;
-const WRITER_CHARACTERS = 16;
+export const WRITER_CHARACTERS = 16;
 const KINDS: readonly RecordKind[] = ['single', 'primary', 'secondary'];
 const DELETE = 1;
 const EXPIRES = 2;
@@ -49,7 +49,7 @@ export function stripeOf(key: Key, stripes: number): number {
 /** @throws RangeError if it is too large */
 export function encodeRecord(layout: NamespaceLayout, record: SerialRecord): Buffer {
   const writer = new ByteWriter();
-  writer.skip(HEADER_BYTES);
+  writer.skip(RECORD_HEADER_BYTES);
   writer.u8(KINDS.indexOf(record.kind));
   writer.latin1(record.nonce);
   writer.varint(record.root);
@@ -82,25 +82,26 @@ function encodeEntry(writer: ByteWriter, { key, value, stamp, expiresAtMs }: Ent
 }
 
 function checksum(layout: NamespaceLayout, id: RecordId, bytes: Buffer): number {
-  return crc32(bytes.subarray(HEADER_BYTES), crc32(Buffer.from(recordName(layout, id), 'latin1')));
+  return crc32(bytes.subarray(RECORD_HEADER_BYTES), crc32(Buffer.from(recordName(layout, id), 'latin1')));
 }
 
 /** Values are views into `bytes`. @throws PeatError `CORRUPT` */
 export function decodeRecord(layout: NamespaceLayout, id: RecordId, bytes: Buffer): SerialRecord {
   const file = recordName(layout, id);
-  if (bytes.length < HEADER_BYTES || !bytes.subarray(0, MAGIC.length).equals(MAGIC)) throw corrupt(file, 0, 'this is not a record');
+  if (bytes.length < RECORD_HEADER_BYTES || !bytes.subarray(0, MAGIC.length).equals(MAGIC)) throw corrupt(file, 0, 'this is not a record');
   if (bytes.readUInt32LE(MAGIC.length) !== checksum(layout, id, bytes))
-    throw corrupt(file, HEADER_BYTES, 'the checksum does not match the record');
-  const reader = new ByteReader(bytes, HEADER_BYTES);
+    throw corrupt(file, RECORD_HEADER_BYTES, 'the checksum does not match the record');
   try {
-    return decodeBody(reader, id);
+    return parseRecord(id, bytes);
   } catch (error) {
     if (!(error instanceof MalformedError)) throw error;
     throw corrupt(file, error.offset, 'the record does not parse, although its checksum matches');
   }
 }
 
-function decodeBody(reader: ByteReader, id: RecordId): SerialRecord {
+/** What stands behind the header, whatever the checksum says: for tools. @throws MalformedError */
+export function parseRecord(id: RecordId, bytes: Buffer): SerialRecord {
+  const reader = new ByteReader(bytes, RECORD_HEADER_BYTES);
   const kind = KINDS[reader.u8()];
   if (kind === undefined) throw new MalformedError('the kind is unknown', reader.at - 1);
   const nonce = reader.latin1(NONCE_CHARACTERS);

@@ -1,7 +1,7 @@
 /** `peat.json`: what all processes that share a store must agree on. Written once, by whoever creates the store. */
 import { corrupt } from '../base/errors.ts';
 import { decodeCheckedJson } from './checked-json.ts';
-import { checkFeatures, FORMAT_VERSION } from './features.ts';
+import { checkFeatures, FORMAT_VERSION, LOCK_DIR_FEATURE } from './features.ts';
 import { STORE_FILE } from './layout.ts';
 
 /** Constants of the protocol; they live in the store and never in a process's options. */
@@ -43,13 +43,19 @@ export interface StoreFile {
   readonly fileMode?: number;
   readonly directoryMode?: number;
   readonly group?: number;
+  /** Declares that processes of one host only use the store. */
+  readonly singleHost?: boolean;
+  /** Where lock files are, under `<lockDir>/<storeId>/`; an absolute path. Without it they are in the store. Only with `singleHost`. */
+  readonly lockDir?: string;
   readonly constants: StoreConstants;
   readonly probed: Readonly<Record<string, unknown>>;
   readonly createdAtMs: number;
 }
 
 export function newStoreFile(facts: Omit<StoreFile, 'format' | 'readerFeatures' | 'writerFeatures'>): StoreFile {
-  return { format: FORMAT_VERSION, readerFeatures: [], writerFeatures: [], ...facts };
+  // A release that doesn't know of it would lock in another place.
+  const writerFeatures = facts.lockDir === undefined ? [] : [LOCK_DIR_FEATURE];
+  return { format: FORMAT_VERSION, readerFeatures: [], writerFeatures, ...facts };
 }
 
 /** @throws PeatError `CORRUPT` or `UNSUPPORTED_VERSION`. */

@@ -1,6 +1,6 @@
 /**
  * Shows that the owner of a ticket lives: a beat in each third of the lease, from when the ticket exists until `stop`.
- * Each beat first makes sure that the ticket is still the owner's.
+ * Each beat first makes sure that the ticket is still the owner's. A long lease is no reason to beat seldom: see `UNREADABLE_LEASE_MS`.
  *
  * While the owner holds the lock it must also stop believing so before anyone else may: once the last good beat is a
  * lease old, by the monotonic clock and counted from before that beat was written, the lock is lost. Observers count
@@ -9,6 +9,7 @@
  * Its timers don't keep the process alive, and an operation that hangs does not keep the lock from being lost.
  */
 import type { System } from '../base/system.ts';
+import { UNREADABLE_LEASE_MS } from './ticket.ts';
 import type { TicketQueue } from './ticket-queue.ts';
 
 export interface HeartbeatOptions {
@@ -64,6 +65,7 @@ export class Heartbeat {
       this.#isOver = true;
       return;
     }
+    if (this.#stopped.signal.aborted) return;
     // A failed beat may be there after all; to write the same number again is no harm.
     const beat = this.#beats + 1;
     await queue.beat(number, beat);
@@ -72,17 +74,17 @@ export class Heartbeat {
   }
 
   async #run(): Promise<void> {
-    const { leaseMs } = this.#options;
-    let pauseMs = leaseMs / 3;
+    const everyMs = Math.min(this.#options.leaseMs, UNREADABLE_LEASE_MS) / 3;
+    let pauseMs = everyMs;
     while (await this.#sleep(pauseMs)) {
       try {
         await this.#beat();
-        pauseMs = leaseMs / 3;
+        pauseMs = everyMs;
       } catch {
         // The medium failed: try again soon. `#guard` decides when it was too often.
-        pauseMs = leaseMs / 12;
+        pauseMs = everyMs / 4;
       }
-      if (this.#isOver) return this.#lose('it was stolen');
+      if (this.#isOver) return this.#lose('it was taken away');
     }
   }
 

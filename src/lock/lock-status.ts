@@ -10,7 +10,7 @@ import type { System } from '../base/system.ts';
 import type { Medium } from '../medium/medium.ts';
 import type { HolderIdentity, ProcessFacts, ProcessState } from './process-facts.ts';
 import { liveTickets, parseQueue, type QueueFile, type QueueState, ticketName } from './queue-state.ts';
-import { decodeTicket, type Ticket } from './ticket.ts';
+import { decodeTicket, type Ticket, UNREADABLE_LEASE_MS } from './ticket.ts';
 
 export interface LockStatusOptions {
   readonly medium: Medium;
@@ -21,19 +21,24 @@ export interface LockStatusOptions {
 
 /** A ticket that is not over. */
 export interface TicketStatus {
+  /** The token. */
   readonly number: number;
-  /** 0 holds the lock, or is about to; the others wait, in this order. */
+  /** 0 holds the lock, or is about to, with others of position 0 if it is shared; the others wait, in this order. */
   readonly position: number;
   /** Undefined, as the other facts of a ticket, where it can't be read. */
   readonly holder: HolderIdentity | undefined;
   readonly mode: string | undefined;
   readonly purpose: string | undefined;
   readonly leaseMs: number | undefined;
+  /** By the holder's clock; see `ageMs`. */
+  readonly createdAtMs: number | undefined;
   readonly state: ProcessState;
   /** Since the ticket was taken, by the medium's clock; undefined where that can't be told. */
   readonly ageMs: number | undefined;
   /** Since its last sign of life, likewise. */
   readonly silentMs: number | undefined;
+  /** Until others may take it for dead, if it shows none; not below 0. Undefined where `silentMs` is. */
+  readonly leaseLeftMs: number | undefined;
 }
 
 export class LockStatus {
@@ -50,12 +55,16 @@ export class LockStatus {
     if (live.length === 0) return [];
     const nowMs = (await medium.nowMs()) ?? (medium.isRemote ? undefined : system.wallNowMs());
     const listed: TicketStatus[] = [];
+    let waiters = 0;
     for (const number of live) {
       const name = ticketName(prefix, number);
       const bytes = await medium.get(name);
       // It ended, and was swept, since it was listed.
       if (bytes === undefined) continue;
-      listed.push(this.#describe({ state, number, nowMs, position: listed.length, ticket: decodeTicket(bytes, name) }));
+      const ticket = decodeTicket(bytes, name);
+      const holds = listed.length === 0 || (waiters === 0 && ticket?.mode === 'shared' && listed[0]?.mode === 'shared');
+      const position = holds ? 0 : ++waiters;
+      listed.push(this.#describe({ state, number, nowMs, position, ticket }));
     }
     return listed;
   }
@@ -75,6 +84,7 @@ export class LockStatus {
       const times = state.files.flatMap((file) => (file.number === number && kinds.includes(file.kind) ? (file.modifiedMs ?? []) : []));
       return nowMs === undefined || times.length === 0 ? undefined : Math.max(0, nowMs - Math.max(...times));
     };
+    const silentMs = age(['ticket', 'beat']);
     return {
       number,
       position,
@@ -82,9 +92,11 @@ export class LockStatus {
       mode: ticket?.mode,
       purpose: ticket?.purpose,
       leaseMs: ticket?.leaseMs,
+      createdAtMs: ticket?.createdAtMs,
       state: ticket === undefined ? 'unknown' : this.#options.facts.stateOf(ticket.holder),
       ageMs: age(['ticket']),
-      silentMs: age(['ticket', 'beat']),
+      silentMs,
+      leaseLeftMs: silentMs === undefined ? undefined : Math.max(0, (ticket?.leaseMs ?? UNREADABLE_LEASE_MS) - silentMs),
     };
   }
 }
@@ -96,9 +108,6 @@ interface FoundTicket {
   readonly nowMs: number | undefined;
   readonly ticket: Ticket | undefined;
 }
-
-/** The lease that is assumed for a ticket that can't be read. */
-const UNREADABLE_LEASE_MS = 60_000;
 
 function isProbablyAlive({ state, silentMs, leaseMs = UNREADABLE_LEASE_MS }: TicketStatus): boolean {
   if (state === 'dead') return false;

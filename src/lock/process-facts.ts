@@ -23,6 +23,10 @@ export interface HolderIdentity {
   readonly startTime: number | null;
 }
 
+export function isSameProcess(a: HolderIdentity, b: HolderIdentity): boolean {
+  return a.bootId === b.bootId && a.pidNamespace === b.pidNamespace && a.pid === b.pid && a.startTime === b.startTime;
+}
+
 /** `stopped`: suspended by a signal; it may go on at any time. */
 export type ProcessState = 'alive' | 'dead' | 'stopped' | 'unknown';
 

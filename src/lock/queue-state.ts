@@ -44,6 +44,14 @@ export function doneName(prefix: string, n: number): string {
   return `${prefix}${padNumber(n)}.done`;
 }
 
+const DONE = /^(\d{20})\.done$/;
+
+/** The number in the name of a marker, without its prefix. */
+export function parseDoneName(name: string): number | undefined {
+  const match = DONE.exec(name);
+  return match === null ? undefined : Number(match[1]);
+}
+
 export function beatName(prefix: string, n: number, k: number): string {
   return `${prefix}${padNumber(n)}.beat-${String(k).padStart(8, '0')}`;
 }
@@ -85,7 +93,7 @@ export function parseQueue(prefix: string, listed: readonly ListedObject[]): Que
   return { tickets, done, floors, floor: floors.at(-1) ?? 0, beats, files };
 }
 
-/** The tickets that are not over, ascending: the first one holds the lock, or is about to. */
+/** The tickets that are not over, ascending: the first one holds the lock, or is about to; with shared ones, others beside it. */
 export function liveTickets(state: QueueState): number[] {
   return state.tickets.filter((n) => n > state.floor && !state.done.has(n));
 }

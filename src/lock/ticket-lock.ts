@@ -2,29 +2,39 @@
  * A lock among processes and hosts: first come, first served, by the tickets of `ticket-queue.ts`.
  *
  * `acquire` takes a ticket, looks whose turn it is until it is its own, and hands out a `LockHandle`. Meanwhile, and
- * while the handle is held, a heartbeat shows that its owner lives, and waiters take the lock from dead holders.
+ * while the handle is held, a heartbeat shows that its owner lives, and waiters take the lock from dead holders. Who wants the lock in
+ * shared mode holds it together with the shared ones before it, and waits for an exclusive one that waits itself: no stream of
+ * shared holders keeps an exclusive one out.
  *
  * What a holder may rely on: the tokens of a lock only rise, and `handle.signal` tells when the lock was taken away. What
  * it may not: that it notices in time. A process can be suspended between any two instructions, and go on when another
  * one holds the lock. So who writes under a lock lets the written place refuse lower tokens than it has seen (rule C5).
  *
- * Giving back never fails: a marker that can't be written now is written later, as long as the process lives; when it
- * ends, its ticket is a dead holder's.
+ * Giving back never fails: a marker that can't be written now is written later, with pauses that grow to a minute, as long as the
+ * process lives (until then its ticket is a living owner's, and others wait for it); when it ends, its ticket is a dead holder's.
  */
 import { isPeatError, PeatError } from '../base/errors.ts';
 import { show } from '../base/key.ts';
 import { newNonce, type System } from '../base/system.ts';
+import type { Medium } from '../medium/medium.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { HolderWatch } from './holder-watch.ts';
-import { finishedFiles, liveTickets, type QueueState } from './queue-state.ts';
+import type { LockMode, LockSite } from './lock-sites.ts';
+import type { LockTracer, TracedHold } from './lock-tracer.ts';
+import { finishedFiles, type QueueState } from './queue-state.ts';
 import { TicketQueue, type TicketQueueOptions } from './ticket-queue.ts';
+import { TurnWait } from './turn-wait.ts';
 
 export interface TicketLockOptions extends TicketQueueOptions {
-  /** What the lock is called in errors. Default: its prefix. */
+  /** What the lock is called in errors and traces. Default: its prefix. */
   readonly name?: string;
+  /** Is told of waits and holds. Default: nobody. */
+  readonly tracer?: LockTracer | undefined;
 }
 
 export interface AcquireOptions {
+  /** Which place of the engine this is. */
+  readonly site: LockSite;
   /**
    * How long the holder may show no sign of life before others take the lock, in milliseconds. Short: a dead holder
    * on another host is replaced soon. Long: slow storage and long pauses of a living one do no harm.
@@ -45,28 +55,42 @@ export interface AcquireOptions {
   /** May end a pause early: called before each one. A hint, nothing more; its failure is ignored. */
   readonly wake?: () => Promise<unknown>;
   /** Default "exclusive". */
-  readonly mode?: string;
-  /** What for, in words, for those who wait. */
+  readonly mode?: LockMode;
+  /** What for, in words, for those who wait. Default: `callSite`. */
   readonly purpose?: string;
+  /** Where the program asked for it, for traces. */
+  readonly callSite?: string | undefined;
 }
 
 export interface LockHandle extends AsyncDisposable {
   /** The number of the ticket: higher than that of every holder before. */
   readonly token: number;
+  readonly mode: LockMode;
+  /** Tells this ticket from every other one; who shows it may take part in the lock (`inherited-lock.ts`). */
+  readonly nonce: string;
   /** Aborted, with a `LOCK_LOST` error, when the lock was stolen or its lease could not be kept. */
   readonly signal: AbortSignal;
+  /** Runs the holder's work: traces then tell what is done under this lock. */
+  run<T>(work: () => T): T;
   /** Gives the lock back. Idempotent, and never rejects. */
   release(): Promise<void>;
+  /** Set if `release` could not write the marker at once; it goes on trying. */
+  readonly releaseFailure: unknown;
 }
 
 /** Sweeping costs a few calls of the medium, so it waits for so many files that it can take. */
 const SWEEP_FILES = 32;
-const FIRST_POLL_MS = 2;
+const POLL_MS = 250;
+/** Between two attempts to write what could not be written: from, and at most. */
+const RETRY_FIRST_MS = 50;
+const RETRY_LAST_MS = 60_000;
 
 export class TicketLock {
   readonly queue: TicketQueue;
   readonly #name: string;
   readonly #system: System;
+  readonly #medium: Medium;
+  readonly #tracer: LockTracer | undefined;
   /** Of all callers together: so even one that only tries, again and again, takes over from a silent holder at last. */
   readonly #watch: HolderWatch;
 
@@ -74,6 +98,8 @@ export class TicketLock {
     this.queue = new TicketQueue(options);
     this.#name = options.name ?? options.prefix;
     this.#system = options.system;
+    this.#medium = options.medium;
+    this.#tracer = options.tracer;
     this.#watch = new HolderWatch({ queue: this.queue, system: options.system, facts: options.facts });
   }
 
@@ -85,48 +111,78 @@ export class TicketLock {
    */
   async acquire(options: AcquireOptions): Promise<LockHandle> {
     checkOptions(options);
-    const wait = new Wait({ system: this.#system, acquire: options, lockName: this.#name, watch: this.#watch });
     options.signal?.throwIfAborted();
-    if (options.tryOnly === true) await this.#checkFree(options.leaseMs, wait);
+    const { site, mode = 'exclusive', callSite } = options;
+    const traced = this.#tracer?.wait({ site, name: this.#name, mode, callSite });
+    const wait = this.#newWait(options);
+    try {
+      const held = await this.#takeTurns(options, wait);
+      held.trace(traced?.acquired(held.token));
+      return held;
+    } catch (error) {
+      traced?.failed(isPeatError(error) ? error.code : error instanceof Error ? error.name : 'Error');
+      throw error;
+    } finally {
+      wait.close();
+    }
+  }
+
+  #newWait({ maxWaitMs = Number.POSITIVE_INFINITY, tryOnly = false, pollMs = POLL_MS, signal, wake }: AcquireOptions): TurnWait {
+    return new TurnWait({
+      medium: this.#medium,
+      system: this.#system,
+      watch: this.#watch,
+      lockName: this.#name,
+      prefix: this.queue.prefix,
+      maxWaitMs: tryOnly ? 0 : maxWaitMs,
+      pollMs,
+      signal,
+      wake,
+    });
+  }
+
+  async #takeTurns(options: AcquireOptions, wait: TurnWait): Promise<HeldLock> {
+    if (options.tryOnly === true) await this.#checkFree(options, wait);
     for (;;) {
-      const handle = await this.#takeTicket(options, wait);
-      if (handle !== undefined) return handle;
+      const held = await this.#takeTicket(options, wait);
+      if (held !== undefined) return held;
+      await wait.afterVoid();
     }
   }
 
   /** For `tryOnly`: takes away what dead holders left; throws if someone else is queued. */
-  async #checkFree(leaseMs: number, wait: Wait): Promise<void> {
+  async #checkFree({ mode = 'exclusive' }: AcquireOptions, wait: TurnWait): Promise<void> {
     for (;;) {
       const state = await this.queue.state();
-      const lowest = liveTickets(state)[0];
-      if (lowest === undefined) return;
-      this.#watch.observe(state, leaseMs);
-      if (!(await this.#watch.isDead(lowest, leaseMs))) throw wait.timeout(lowest);
-      await this.queue.finish(lowest, 'stolen');
+      const blockers = await this.queue.blockers(state, { mode });
+      if (blockers.length === 0) return;
+      this.#watch.observe(state);
+      if (!(await this.#steal(blockers))) throw wait.timeout(blockers);
     }
   }
 
   /** Undefined if the ticket was void: then a new one is due. */
-  async #takeTicket(options: AcquireOptions, wait: Wait): Promise<LockHandle | undefined> {
+  async #takeTicket(options: AcquireOptions, wait: TurnWait): Promise<HeldLock | undefined> {
     const { queue } = this;
-    const { leaseMs } = options;
+    const { leaseMs, mode = 'exclusive', callSite = '', purpose = callSite } = options;
     const nonce = newNonce(this.#system);
     const bornAtMs = this.#system.monotonicNowMs();
     let number: number;
     try {
-      number = await queue.enqueue(nonce, options);
+      number = await queue.enqueue(nonce, { leaseMs, mode, purpose });
     } catch (error) {
-      await this.#insist(leaseMs, () => queue.disown(nonce));
+      await this.#insist(() => queue.disown(nonce));
       throw error;
     }
     const heartbeat = new Heartbeat({ queue, system: this.#system, number, nonce, leaseMs, bornAtMs });
     let handle: HeldLock | undefined;
     let isVoid = false;
     try {
-      const state = await this.#awaitTurn(number, leaseMs, wait);
+      const state = await this.#awaitTurn(number, mode, wait);
       isVoid = state === undefined;
       if (state === undefined) return undefined;
-      const held = new HeldLock(number, () => this.#giveBack({ number, leaseMs, heartbeat, state }));
+      options.signal?.throwIfAborted();
+      const held = new HeldLock({ token: number, nonce, mode, giveBack: () => this.#giveBack({ number, heartbeat, state }) });
       isVoid = !(await heartbeat.hold((why) =>
         held.lose(new PeatError('LOCK_LOST', `lock ${this.#name} was lost: ${why}`, { lock: this.#name })),
       ));
@@ -135,84 +191,134 @@ export class TicketLock {
     } finally {
       if (handle === undefined) {
         heartbeat.stop();
-        if (!isVoid) await this.#insist(leaseMs, () => queue.finish(number, 'cancelled'));
+        if (!isVoid) await this.#insist(() => queue.finish(number, 'cancelled'));
       }
     }
   }
 
   /** The queue at the moment it was this ticket's turn; undefined if it is void. */
-  async #awaitTurn(number: number, leaseMs: number, wait: Wait): Promise<QueueState | undefined> {
+  async #awaitTurn(number: number, mode: LockMode, wait: TurnWait): Promise<QueueState | undefined> {
     for (;;) {
-      const look = await this.queue.look(number);
+      const look = await this.queue.look(number, mode);
       if (look.kind === 'void') return undefined;
       if (look.kind === 'hold') return look.state;
-      this.#watch.observe(look.state, leaseMs);
-      if (await this.#watch.isDead(look.for, leaseMs)) {
-        await this.queue.finish(look.for, 'stolen');
-      } else {
-        await wait.pause(look.for);
-      }
+      this.#watch.observe(look.state);
+      if (!(await this.#steal(look.blockers))) await wait.pause(look.blockers);
     }
   }
 
-  async #giveBack(held: HeldTicket): Promise<void> {
+  /**
+   * Takes the places of those who are dead, of the ones that are in the way now: the first, and the shared ones that hold with it. Those behind
+   * them are judged when they come to the front. True if any place was taken.
+   */
+  async #steal(blockers: readonly number[]): Promise<boolean> {
+    let hasStolen = false;
+    for (const [i, n] of blockers.entries()) {
+      if (i > 0 && (await this.queue.read(n))?.mode !== 'shared') break;
+      if (!(await this.#watch.isDead(n))) continue;
+      await this.queue.finish(n, 'stolen');
+      hasStolen = true;
+    }
+    return hasStolen;
+  }
+
+  async #giveBack(held: HeldTicket): Promise<unknown> {
     held.heartbeat.stop();
-    await this.#insist(held.leaseMs, () => this.queue.finish(held.number, 'released'));
-    if (finishedFiles(held.state) < SWEEP_FILES) return;
+    const failure = await this.#insist(() => this.queue.finish(held.number, 'released'));
+    if (failure !== undefined || finishedFiles(held.state) < SWEEP_FILES) return failure;
     try {
       await this.queue.sweep();
     } catch {
       // The next holder will try.
     }
+    return undefined;
   }
 
-  /** Does it now; where that fails, again and again in the background, while the process and the medium live. */
-  async #insist(leaseMs: number, task: () => Promise<unknown>): Promise<void> {
-    const attempt = async (): Promise<boolean> => {
+  /** Does it now; where that fails, again and again in the background, while the process and the medium live. Returns the first failure. */
+  async #insist(task: () => Promise<unknown>): Promise<unknown> {
+    try {
+      await task();
+      return undefined;
+    } catch (error) {
+      void this.#retry(task);
+      return error;
+    }
+  }
+
+  async #retry(task: () => Promise<unknown>): Promise<void> {
+    for (let pauseMs = RETRY_FIRST_MS; ; pauseMs = Math.min(pauseMs * 2, RETRY_LAST_MS)) {
+      await this.#system.sleep(pauseMs, { background: true });
       try {
         await task();
-        return true;
+        return;
       } catch (error) {
-        return isPeatError(error, 'CLOSED');
+        if (isPeatError(error, 'CLOSED')) return;
       }
-    };
-    const goOn = async (): Promise<void> => {
-      do await this.#system.sleep(leaseMs / 3, { background: true });
-      while (!(await attempt()));
-    };
-    if (!(await attempt())) void goOn();
+    }
   }
 }
 
 interface HeldTicket {
   readonly number: number;
-  readonly leaseMs: number;
   readonly heartbeat: Heartbeat;
   readonly state: QueueState;
 }
 
+interface HeldLockFacts {
+  readonly token: number;
+  readonly nonce: string;
+  readonly mode: LockMode;
+  /** Resolves to what its first attempt failed with. */
+  readonly giveBack: () => Promise<unknown>;
+}
+
 class HeldLock implements LockHandle {
   readonly token: number;
+  readonly nonce: string;
+  readonly mode: LockMode;
   readonly #lost = new AbortController();
-  readonly #giveBack: () => Promise<void>;
+  readonly #giveBack: () => Promise<unknown>;
+  #traced: TracedHold | undefined;
   #released: Promise<void> | undefined;
+  #releaseFailure: unknown;
 
-  constructor(token: number, giveBack: () => Promise<void>) {
-    this.token = token;
-    this.#giveBack = giveBack;
+  constructor(facts: HeldLockFacts) {
+    this.token = facts.token;
+    this.nonce = facts.nonce;
+    this.mode = facts.mode;
+    this.#giveBack = facts.giveBack;
   }
 
   get signal(): AbortSignal {
     return this.#lost.signal;
   }
 
+  get releaseFailure(): unknown {
+    return this.#releaseFailure;
+  }
+
+  trace(traced: TracedHold | undefined): void {
+    this.#traced = traced;
+    if (this.#lost.signal.aborted) traced?.released('lost');
+  }
+
   lose(reason: PeatError): void {
+    this.#traced?.released('lost');
     this.#lost.abort(reason);
   }
 
+  run<T>(work: () => T): T {
+    return this.#traced === undefined ? work() : this.#traced.run(work);
+  }
+
   release(): Promise<void> {
-    this.#released ??= this.#giveBack();
+    this.#released ??= this.#release();
     return this.#released;
+  }
+
+  async #release(): Promise<void> {
+    this.#releaseFailure = await this.#giveBack();
+    this.#traced?.released('released');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -220,76 +326,12 @@ class HeldLock implements LockHandle {
   }
 }
 
-interface WaitOptions {
-  readonly system: System;
-  readonly acquire: AcquireOptions;
-  readonly lockName: string;
-  readonly watch: HolderWatch;
-}
-
-/** The pauses of one `acquire`: short while the queue moves, longer while it stands, and at most as long as it may wait. */
-class Wait {
-  readonly #options: WaitOptions;
-  readonly #startedAtMs: number;
-  #pauseMs = FIRST_POLL_MS;
-  #lastFor = 0;
-
-  constructor(options: WaitOptions) {
-    this.#options = options;
-    this.#startedAtMs = options.system.monotonicNowMs();
-  }
-
-  #waitedMs(): number {
-    return this.#options.system.monotonicNowMs() - this.#startedAtMs;
-  }
-
-  timeout(holder: number): PeatError {
-    const { lockName, watch } = this.#options;
-    const waitedMs = Math.round(this.#waitedMs());
-    const who = watch.describe(holder);
-    return new PeatError('LOCK_TIMEOUT', `lock ${lockName} was not free within ${waitedMs} ms: held by ${who}`, {
-      lock: lockName,
-      holder: who,
-      waitedMs,
-    });
-  }
-
-  /** Between two looks that found ticket `holder` in front. */
-  async pause(holder: number): Promise<void> {
-    const { maxWaitMs = Number.POSITIVE_INFINITY, tryOnly = false, pollMs = 250, signal } = this.#options.acquire;
-    signal?.throwIfAborted();
-    const leftMs = (tryOnly ? 0 : maxWaitMs) - this.#waitedMs();
-    if (leftMs <= 0) throw this.timeout(holder);
-    this.#pauseMs = holder === this.#lastFor ? this.#pauseMs * 1.5 : FIRST_POLL_MS;
-    this.#lastFor = holder;
-    this.#pauseMs = Math.min(this.#pauseMs, pollMs);
-    await this.#sleep(Math.min(this.#pauseMs, leftMs));
-    signal?.throwIfAborted();
-  }
-
-  async #sleep(ms: number): Promise<void> {
-    const { acquire, system } = this.#options;
-    const { signal, wake } = acquire;
-    if (wake === undefined) return await system.sleep(ms, { signal });
-    const woken = new AbortController();
-    const either = signal === undefined ? woken.signal : AbortSignal.any([signal, woken.signal]);
-    const end = (): void => woken.abort();
-    void Promise.resolve()
-      .then(wake)
-      .then(end, () => {});
-    try {
-      await system.sleep(ms, { signal: either });
-    } catch (error) {
-      if (!woken.signal.aborted) throw error;
-    } finally {
-      end();
-    }
-  }
-}
-
 function checkOptions(options: AcquireOptions): void {
-  const { leaseMs, maxWaitMs, pollMs } = options;
+  const { leaseMs, maxWaitMs, pollMs, mode } = options;
   if (!(Number.isFinite(leaseMs) && leaseMs > 0)) throw new RangeError(`leaseMs must be above 0, got ${show(leaseMs)}`);
   if (maxWaitMs !== undefined && !(maxWaitMs >= 0)) throw new RangeError(`maxWaitMs must be 0 or more, got ${show(maxWaitMs)}`);
   if (pollMs !== undefined && !(pollMs > 0)) throw new RangeError(`pollMs must be above 0, got ${show(pollMs)}`);
+  if (mode !== undefined && mode !== 'exclusive' && mode !== 'shared') {
+    throw new RangeError(`mode must be "exclusive" or "shared", got ${show(mode)}`);
+  }
 }

@@ -1,12 +1,15 @@
 /**
  * The queue of one lock: numbered tickets, one file each (rules C1 to C4 of `docs/protocol.md`). The lowest ticket that
- * is not over holds the lock, and its number is the fencing token: numbers only rise.
+ * is not over holds the lock, and its number is the fencing token: numbers only rise. A ticket whose mode is "shared"
+ * holds as soon as all below it that are not over are shared, too.
  *
  * What always holds:
  * - A number has at most one ticket in all time. A ticket is created exclusively, above every number listed; it is
  *   deleted only after a floor says that its number is over; and the highest floor stays.
  * - A ticket is over from the moment its marker or a floor at or above it exists, whoever put it there. Nothing makes
  *   it live again. So steps may be repeated, and may be late: a late steal leaves a marker that nobody needs.
+ * - What stands in a ticket never changes. So its mode is read once, and all who can read it agree on it; who can't takes
+ *   it for exclusive, which at worst makes it wait.
  * - Between two steps of any of these calls a process may die. It leaves a live ticket, which is stolen from like
  *   every dead holder's, or files at or below the floor, which the next sweep takes.
  *
@@ -15,6 +18,7 @@
 import { newNonce, type System } from '../base/system.ts';
 import { encodeCheckedJson } from '../format/checked-json-encode.ts';
 import type { Medium } from '../medium/medium.ts';
+import type { LockMode } from './lock-sites.ts';
 import type { ProcessFacts } from './process-facts.ts';
 import { beatName, doneName, floorName, liveTickets, parseQueue, type QueueState, ticketName } from './queue-state.ts';
 import { decodeTicket, type FinishReason, type Marker, TICKET_FORMAT, type Ticket } from './ticket.ts';
@@ -34,17 +38,18 @@ export interface TicketQueueOptions {
 
 export interface TicketText {
   readonly leaseMs: number;
-  readonly mode?: string;
+  /** Default "exclusive". */
+  readonly mode?: LockMode;
   readonly purpose?: string;
 }
 
 /**
- * What a look tells about a ticket. `void`: it is over, or never was: start over with a new one. `wait`: `for` is the
- * lowest ticket that is not over.
+ * What a look tells about a ticket. `void`: it is over, or never was: start over with a new one. `wait`: `blockers`, ascending and at least
+ * one, have to be over before it holds.
  */
 export type Look =
   | { readonly kind: 'void'; readonly state: QueueState }
-  | { readonly kind: 'wait'; readonly for: number; readonly state: QueueState }
+  | { readonly kind: 'wait'; readonly blockers: readonly number[]; readonly state: QueueState }
   | { readonly kind: 'hold'; readonly state: QueueState };
 
 const LOCK_FILE = { durable: false };
@@ -55,6 +60,10 @@ export class TicketQueue {
   readonly #system: System;
   readonly #facts: ProcessFacts;
   readonly #put: { readonly durable: boolean };
+  /** By nonce: what `enqueue` tries to put, until it knows that it did. */
+  readonly #attempts = new Map<string, { readonly number: number; readonly bytes: Uint8Array }>();
+  /** What was read of live tickets; null: unreadable. */
+  readonly #tickets = new Map<number, Ticket | null>();
 
   constructor(options: TicketQueueOptions) {
     this.prefix = options.prefix;
@@ -75,15 +84,25 @@ export class TicketQueue {
   async enqueue(nonce: string, text: TicketText): Promise<number> {
     const bytes = this.#encodeTicket(nonce, text);
     let n = 1 + highestNumber(await this.state());
-    while (!(await this.#medium.putIfAbsent(ticketName(this.prefix, n), bytes, this.#put))) n++;
+    this.#attempts.set(nonce, { number: n, bytes });
+    while (!(await this.#medium.putIfAbsent(ticketName(this.prefix, n), bytes, this.#put))) {
+      n++;
+      this.#attempts.set(nonce, { number: n, bytes });
+    }
+    this.#attempts.delete(nonce);
     return n;
   }
 
-  /** Ends the ticket with this nonce, if there is one. */
+  /**
+   * Ends the ticket of a failed `enqueue`, also if it is still to come: a request under way may take effect late. To look for it would be too
+   * early; so it is put once more, under the number that was tried. Whoever is there then, nothing can come to be there any more.
+   */
   async disown(nonce: string): Promise<void> {
-    for (const n of liveTickets(await this.state())) {
-      if ((await this.read(n))?.nonce === nonce) await this.finish(n, 'cancelled');
-    }
+    const attempt = this.#attempts.get(nonce);
+    if (attempt === undefined) return;
+    const { number, bytes } = attempt;
+    if (await this.#medium.putIfAbsent(ticketName(this.prefix, number), bytes, this.#put)) await this.finish(number, 'cancelled');
+    this.#attempts.delete(nonce);
   }
 
   /**
@@ -92,24 +111,38 @@ export class TicketQueue {
    * Tickets and markers count from the first listing, floors from the second: one reading of a directory may show a
    * ticket, miss its marker, which a sweep has just deleted, and miss the floor, which it had read past before the sweep
    * put it there. The second listing can't miss that floor. A floor of the first listing is as true, so it counts as
-   * well. And as a sweep deletes tickets before markers, a ticket whose marker was gone in the first listing is gone in
-   * the second: so even a floor that gives way to a higher one in mid-listing, and is missed, can't mislead.
+   * well. A sweep deletes tickets before markers, so a ticket whose marker was gone in the first listing is gone in the second, unless the
+   * sweep's own listing had missed that ticket: to be misled by that takes two more sweeps within this one listing, twice.
    *
-   * Waiting is always safe: a live ticket ahead in the first listing saves the second one.
+   * Waiting is always safe: a live ticket ahead in the first listing that blocks this one saves the second one.
    */
-  async look(n: number): Promise<Look> {
+  async look(n: number, mode: LockMode = 'exclusive'): Promise<Look> {
     const first = await this.state();
     if (isOver(first, n)) return { kind: 'void', state: first };
-    const ahead = liveTickets(first)[0] as number;
-    if (ahead !== n) return { kind: 'wait', for: ahead, state: first };
+    const blockers = await this.blockers(first, { mode, before: n });
+    if (blockers.length > 0) return { kind: 'wait', blockers, state: first };
 
     const second = await this.state();
     if (isOver(second, n)) return { kind: 'void', state: second };
     return { kind: 'hold', state: second };
   }
 
+  /** The live tickets that keep one of this mode at number `before` (default: a new one) from holding, ascending. */
+  async blockers(state: QueueState, options: { mode: LockMode; before?: number }): Promise<number[]> {
+    const { mode, before = Number.POSITIVE_INFINITY } = options;
+    const live = liveTickets(state);
+    const known = new Set(live);
+    for (const n of this.#tickets.keys()) if (!known.has(n)) this.#tickets.delete(n);
+    const ahead = live.filter((n) => n < before);
+    if (mode === 'exclusive') return ahead;
+    const exclusive: number[] = [];
+    // One that is gone is over, which the next listing tells; until then it counts as it would if it were there.
+    for (const n of ahead) if ((await this.read(n))?.mode !== 'shared') exclusive.push(n);
+    return exclusive;
+  }
+
   /**
-   * Rule C3: release, cancel, steal. It can't hit another's ticket, since a number is never used twice. False if a
+   * Rule C3: release, cancel, steal, break. It can't hit another's ticket, since a number is never used twice. False if a
    * marker was there before.
    */
   async finish(n: number, reason: FinishReason): Promise<boolean> {
@@ -125,9 +158,14 @@ export class TicketQueue {
 
   /** The ticket with this number; undefined if it is gone, or can't be read (`decodeTicket`). */
   async read(n: number): Promise<Ticket | undefined> {
+    const known = this.#tickets.get(n);
+    if (known !== undefined) return known ?? undefined;
     const name = ticketName(this.prefix, n);
     const bytes = await this.#medium.get(name);
-    return bytes === undefined ? undefined : decodeTicket(bytes, name);
+    if (bytes === undefined) return undefined;
+    const ticket = decodeTicket(bytes, name);
+    this.#tickets.set(n, ticket ?? null);
+    return ticket;
   }
 
   /** False if the ticket is over. The marker is read first: where a sweep took it, the ticket went before. */

@@ -15,14 +15,14 @@ export interface Ticket {
   readonly createdAtMs: number;
   /** The holder promises a beat in each third of it. */
   readonly leaseMs: number;
-  /** How the lock is wanted; "exclusive" unless a lock has more modes. */
+  /** How the lock is wanted. Whatever is not "shared" is exclusive. */
   readonly mode: string;
   /** What the lock is held for, for people. */
   readonly purpose: string;
 }
 
-/** How a ticket ended. */
-export type FinishReason = 'released' | 'cancelled' | 'stolen';
+/** How a ticket ended. `broken`: a person ended it. */
+export type FinishReason = 'released' | 'cancelled' | 'stolen' | 'broken';
 
 export interface Marker {
   readonly nonce: string;
@@ -32,6 +32,12 @@ export interface Marker {
 }
 
 export const TICKET_FORMAT = 1;
+
+/**
+ * The lease of a ticket that can't be read: empty or damaged since a power cut, or of a later format. Its owner may live. So that this is
+ * never too short, every owner beats as for a lease of at most so much, however long its own is; and so it has to be in any later format.
+ */
+export const UNREADABLE_LEASE_MS = 30_000;
 
 /**
  * The ticket in these bytes; undefined if they are damaged, or of a later format. Such a ticket has its place in the

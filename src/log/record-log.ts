@@ -19,6 +19,12 @@ import type { LogListing } from './log-listing.ts';
  */
 export type RecordFate = 'effective' | 'void' | 'aborted' | 'undecided';
 
+/** A record as it was read. */
+export interface ReadRecord extends SerialRecord {
+  /** Of its object. */
+  readonly bytes: number;
+}
+
 /** What becomes of a record above `serialThrough`. @param find gives another such record, if it is there */
 export function fateOfRecord(record: SerialRecord, root: Root, find: (id: RecordId) => SerialRecord | undefined): RecordFate {
   if (record.root < root.horizon) return 'void';
@@ -43,10 +49,10 @@ export const NO_TAILS: StripeTails = { highest: new Map(), undecided: new Map() 
 
 export class RecordLog {
   readonly #layout: NamespaceLayout;
-  readonly #stripes = new Map<number, Map<number, SerialRecord>>();
+  readonly #stripes = new Map<number, Map<number, ReadRecord>>();
   readonly #highest = new Map<number, number>();
   /** Those that `takeEffective` has not handed out. */
-  #pending = new Set<SerialRecord>();
+  #pending = new Set<ReadRecord>();
   #tails: StripeTails | undefined = NO_TAILS;
 
   constructor(layout: NamespaceLayout) {
@@ -114,13 +120,13 @@ export class RecordLog {
   }
 
   /** All that are known, by stripe and number. */
-  *all(): Generator<SerialRecord, void> {
+  *all(): Generator<ReadRecord, void> {
     for (const records of this.#stripes.values()) yield* records.values();
   }
 
   readonly #find = ({ stripe, number }: RecordId): SerialRecord | undefined => this.#stripes.get(stripe)?.get(number);
 
-  #add(record: SerialRecord): void {
+  #add(record: ReadRecord): void {
     const { stripe, number } = record.id;
     const records = this.#stripes.get(stripe);
     if (records === undefined) this.#stripes.set(stripe, new Map([[number, record]]));
@@ -130,18 +136,24 @@ export class RecordLog {
     this.#tails = undefined;
   }
 
-  /** Whether a primary is here and a secondary is not, which was put before it: one listing may show the later of two files only. */
+  /**
+   * Whether the listing showed the later of two files and not the earlier one: a primary without a secondary, which was put before it; or a
+   * record behind one that looks undecided, although who put it saw that decided.
+   */
   #isTorn(root: Root): boolean {
-    for (const { kind, root: readAt, links } of this.#pending) {
-      if (kind !== 'primary' || readAt < root.horizon) continue;
-      if (links.some((id) => id.number > serialThrough(root, id.stripe) && this.#find(id) === undefined)) return true;
+    for (const record of this.#pending) {
+      const { id, kind, links } = record;
+      const isMissing = (link: RecordId): boolean => link.number > serialThrough(root, link.stripe) && this.#find(link) === undefined;
+      if (kind === 'primary' && record.root >= root.horizon && links.some(isMissing)) return true;
+      const isLast = id.number === this.#highest.get(id.stripe);
+      if (kind === 'secondary' && !isLast && fateOfRecord(record, root, this.#find) === 'undecided') return true;
     }
     return false;
   }
 }
 
 /** One record; undefined if it is not there. @throws PeatError `CORRUPT` */
-export function* readRecord(layout: NamespaceLayout, id: RecordId): Steps<SerialRecord | undefined> {
+export function* readRecord(layout: NamespaceLayout, id: RecordId): Steps<ReadRecord | undefined> {
   const bytes = yield* getSteps(recordName(layout, id));
-  return bytes === undefined ? undefined : decodeRecord(layout, id, bytes);
+  return bytes === undefined ? undefined : { ...decodeRecord(layout, id, bytes), bytes: bytes.length };
 }

@@ -11,8 +11,8 @@ import type { SeenTime } from '../base/stamp.ts';
 import type { System } from '../base/system.ts';
 import type { Entry } from '../format/entry.ts';
 import type { NamespaceLayout } from '../format/layout.ts';
-import { parseSegmentId } from '../format/layout.ts';
-import { emptyRoot } from '../format/root.ts';
+import { parseSegmentId, type RecordId } from '../format/layout.ts';
+import { emptyRoot, serialThrough } from '../format/root.ts';
 import { NO_TAILS } from '../log/record-log.ts';
 import type { Medium } from '../medium/medium.ts';
 import { runAsync, runBlocking, type Steps } from '../medium/steps.ts';
@@ -301,6 +301,12 @@ export class NamespaceReader {
     if (position !== undefined) return position >= end;
     // Acknowledged and no longer in the log: absorbed and deleted. Not yet in the log: the root would be older than the token's.
     return root.number >= id.root;
+  }
+
+  /** True if a fresh state covers the record that an update's token names. Once it was acknowledged it is listed, or absorbed. */
+  async coversRecord({ stripe, number }: RecordId, options: ReadOptions = {}): Promise<boolean> {
+    const { root, stripes } = await this.fresh(options.signal);
+    return Math.max(serialThrough(root, stripe), stripes.highest.get(stripe) ?? 0) >= number;
   }
 }
 

@@ -15,6 +15,7 @@ import { compareStamps, type SeenTime } from '../base/stamp.ts';
 import type { System } from '../base/system.ts';
 import type { Entry } from '../format/entry.ts';
 import type { NamespaceLayout } from '../format/layout.ts';
+import type { SerialRecord } from '../format/record.ts';
 import type { Root } from '../format/root.ts';
 import { type ListedSegment, type LogListing, listLog } from '../log/log-listing.ts';
 import { RecordLog } from '../log/record-log.ts';
@@ -87,8 +88,16 @@ export class View {
     return this.state;
   }
 
-  /** Segments with frames that the root has not absorbed, and how much of their log lies before what was read. */
-  get tailFacts(): { segments: number; frames: number; bytes: number; keys: number; tornBytes: number } {
+  /** Segments with frames that the root has not absorbed, and how much of their log lies before what was read; and the records above it. */
+  get tailFacts(): {
+    segments: number;
+    frames: number;
+    bytes: number;
+    keys: number;
+    tornBytes: number;
+    records: number;
+    recordBytes: number;
+  } {
     let segments = 0;
     let frames = 0;
     let bytes = 0;
@@ -99,7 +108,13 @@ export class View {
       for (const frame of segment.frames) bytes += frame.bytes;
       tornBytes += segment.reader.tornBytes;
     }
-    return { segments, frames, bytes, keys: this.#tail.size, tornBytes };
+    let records = 0;
+    let recordBytes = 0;
+    for (const record of this.#records.all()) {
+      records++;
+      recordBytes += record.bytes;
+    }
+    return { segments, frames, bytes, keys: this.#tail.size, tornBytes, records, recordBytes };
   }
 
   /** How far each segment was read: what `waitFor` and `watch` go by. */
@@ -110,6 +125,11 @@ export class View {
   /** Frames that the root has not absorbed, by segment. */
   *unabsorbed(): Iterable<{ text: string; frames: readonly ReadFrame[] }> {
     for (const [text, { frames }] of this.#segments) yield { text, frames };
+  }
+
+  /** Records that the root has not absorbed, by stripe and number; whatever becomes of them. */
+  records(): Iterable<SerialRecord> {
+    return this.#records.all();
   }
 
   /** Forgets what is known of the folders, so that the next refresh lists them. */

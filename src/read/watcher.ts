@@ -1,13 +1,13 @@
 /**
  * Finds what changed in a namespace since a position.
  *
- * A position is a root and how far each segment was read. As long as the segments are there, changes are read from the log.
+ * A position is a root, how far each segment was read, and the last read-modify-write record of each stripe (`record-changes.ts`). As long as the segments are there, changes are read from the log.
  * A segment may be deleted only on the word of a root that is a minute old (rule A12); who comes later than that finds what it
  * missed in the tables made since: their entries, the tombstones included, hold the last change of each key. Tombstones absorbed
  * after root N are dropped only when a horizon has passed N (rule A11): from then on a position at N can't be resumed, and that
- * is said, not passed over.
+ * is said, not passed over. The same goes for records.
  *
- * Frames of a segment that a drain has not finished may yet turn out dead; they are left for later.
+ * Frames of a segment that a drain has not finished may yet turn out dead; they are left for later. So is a record that does not count yet.
  */
 import { PeatError } from '../base/errors.ts';
 import type { Key } from '../base/key.ts';
@@ -16,13 +16,14 @@ import type { System } from '../base/system.ts';
 import type { Entry } from '../format/entry.ts';
 import { type NamespaceLayout, parseTableFile } from '../format/layout.ts';
 import type { Root } from '../format/root.ts';
-import { type ListedSegment, listLog } from '../log/log-listing.ts';
+import { type ListedSegment, type LogListing, listLog } from '../log/log-listing.ts';
 import { SegmentReader } from '../log/segment-reader.ts';
 import { elapsedMs, type Moment, newestRoot, now, ROOT_TRUST_MS, type RootReading } from '../manifest/newest-root.ts';
 import { ageOf, datedRoots, rootAges } from '../manifest/root-ages.ts';
 import type { Medium } from '../medium/medium.ts';
 import { listSteps, runAsync, type Steps } from '../medium/steps.ts';
 import type { NamespaceReader } from './namespace-reader.ts';
+import { type RecordChanges, recordChanges, type StripePositions } from './record-changes.ts';
 
 const ATTEMPTS_MAX = 100;
 
@@ -30,6 +31,8 @@ export interface Position {
   readonly root: number;
   /** How far each segment of the log was read. */
   readonly offsets: Readonly<Record<string, number>>;
+  /** Undefined: all that the newest root has absorbed was told. */
+  readonly stripes: StripePositions | undefined;
 }
 
 export interface Changes {
@@ -42,7 +45,10 @@ interface Look {
   readonly reading: RootReading | undefined;
   readonly entries: Entry[];
   readonly offsets: Record<string, number>;
+  readonly records: Pick<RecordChanges, 'unproved' | 'position' | 'isIncomplete'>;
 }
+
+const NO_RECORDS: Look['records'] = { unproved: [], position: {}, isIncomplete: false };
 
 export interface WatcherContext {
   readonly medium: Medium;
@@ -75,9 +81,8 @@ export class Watcher {
 
   /** The position of a namespace as it is now: what comes after it are the changes from now on. */
   static async now(context: WatcherContext): Promise<Position> {
-    const watcher = new Watcher(context, { root: -1, offsets: {} });
-    const look = await runAsync(watcher.#look(), context);
-    return { root: look.reading?.root.number ?? -1, offsets: look.offsets };
+    const watcher = new Watcher(context, { root: -1, offsets: {}, stripes: undefined });
+    return positionOf(await runAsync(watcher.#look(), context));
   }
 
   /**
@@ -91,14 +96,17 @@ export class Watcher {
     const root = look.reading?.root;
     // A namespace that was not there yet is as empty as its root 0.
     const since = Math.max(0, this.#position.root);
-    const position: Position = { root: root?.number ?? -1, offsets: look.offsets };
+    const position = positionOf(look);
     // A root that is older than the position's: this is not the store that the position was taken from, or it was restored.
     if (root === undefined ? this.#position.root >= 0 : root.number < this.#position.root) throw this.#resyncRequired(since);
+    let mayHaveMissed = false;
     if (root !== undefined && root.number > since) {
       // A drop, too, is a horizon above all that was.
       if (root.horizon > since) throw this.#resyncRequired(since);
-      if (await runAsync(this.#mayHaveMissed(since), context)) await this.#addTableEntries(root, { since, entries: look.entries, signal });
+      mayHaveMissed = await runAsync(this.#mayHaveMissed(since), context);
+      if (mayHaveMissed || look.records.isIncomplete) await this.#addTableEntries(root, { since, entries: look.entries, signal });
     }
+    if (!mayHaveMissed) for (const entry of look.records.unproved) look.entries.push(entry);
     const entries = await this.#withStates(look.entries, signal);
     this.#position = position;
     return { entries, position };
@@ -118,35 +126,49 @@ export class Watcher {
   *#look(): Steps<Look> {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       const startedAt = now(this.#system);
+      const before = this.#reading?.root.number;
       const listing = yield* listLog(this.#layout);
       const reading = yield* newestRoot(this.#layout, this.#system, { known: this.#reading, isRemote: this.#medium.isRemote });
-      if (reading === undefined) return { reading: undefined, entries: [], offsets: {} };
+      if (reading === undefined) return { reading: undefined, entries: [], offsets: {}, records: NO_RECORDS };
       this.#reading = reading;
-      if (reading.root.state === 'dropped') return { reading, entries: [], offsets: {} };
+      if (reading.root.state === 'dropped') return { reading, entries: [], offsets: {}, records: NO_RECORDS };
       for (const text of this.#segments.keys()) if (!listing.segments.has(text)) this.#segments.delete(text);
-      const entries: Entry[] = [];
-      const offsets: Record<string, number> = {};
-      let complete = true;
-      for (const listed of listing.segments.values()) {
-        if (!(yield* this.#readSegment(listed, { root: reading.root, entries }))) {
-          complete = false;
-          break;
-        }
-        offsets[listed.text] = this.#segments.get(listed.text)?.offset ?? this.#position.offsets[listed.text] ?? 0;
-      }
-      if (complete && !(yield* this.#isOverrun(reading, startedAt))) return { reading, entries, offsets };
+      const segments = yield* this.#readSegments(listing, reading.root);
+      if (segments === undefined) continue;
+      const { root } = reading;
+      const records = yield* recordChanges(this.#layout, { listing, root, known: this.#position.stripes });
+      // What was absorbed so quickly that the listing lacks it is looked for once more.
+      if (records === undefined || (records.isUnlisted && root.number !== before)) continue;
+      if (yield* this.#isOverrun(reading, { startedAt, usesRecords: records.unabsorbed > 0 })) continue;
+      for (const entry of records.entries) segments.entries.push(entry);
+      return { reading, ...segments, records };
     }
     throw new PeatError('TEMPORARY', `${this.#layout.namespace} changed ${ATTEMPTS_MAX} times while it was being watched`, {
       namespace: this.#layout.namespace,
     });
   }
 
-  /** Rule A13's second look: whether a horizon has moved meanwhile, so that frames which were read may be dead. */
-  *#isOverrun(reading: RootReading, startedAt: Moment): Steps<boolean> {
+  /** Undefined if a segment is gone: start over. */
+  *#readSegments(listing: LogListing, root: Root): Steps<Pick<Look, 'entries' | 'offsets'> | undefined> {
+    const entries: Entry[] = [];
+    const offsets: Record<string, number> = {};
+    for (const listed of listing.segments.values()) {
+      if (!(yield* this.#readSegment(listed, { root, entries }))) return undefined;
+      offsets[listed.text] = this.#segments.get(listed.text)?.offset ?? this.#position.offsets[listed.text] ?? 0;
+    }
+    return { entries, offsets };
+  }
+
+  /**
+   * The second looks: whether a horizon has moved meanwhile, so that frames which were read may be dead (rule A13); whether records may have
+   * been absorbed, deleted, and put again before they were read (rule B2).
+   */
+  *#isOverrun(reading: RootReading, { startedAt, usesRecords }: { startedAt: Moment; usesRecords: boolean }): Steps<boolean> {
     const { isRemote } = this.#medium;
-    if (!isRemote && elapsedMs(this.#system, startedAt) < ROOT_TRUST_MS) return false;
+    if (!isRemote && !usesRecords && elapsedMs(this.#system, startedAt) < ROOT_TRUST_MS) return false;
     const again = yield* newestRoot(this.#layout, this.#system, { known: reading, isRemote });
-    return again === undefined || again.root.horizon !== reading.root.horizon;
+    if (again === undefined) return true;
+    return usesRecords ? again.root.number !== reading.root.number : again.root.horizon !== reading.root.horizon;
   }
 
   *#readSegment(listed: ListedSegment, { root, entries }: { root: Root; entries: Entry[] }): Steps<boolean> {
@@ -208,4 +230,8 @@ export class Watcher {
     }
     return ordered;
   }
+}
+
+function positionOf({ reading, offsets, records }: Look): Position {
+  return { root: reading?.root.number ?? -1, offsets, stripes: records.position };
 }

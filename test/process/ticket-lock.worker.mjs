@@ -8,6 +8,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { nodeSystem } from '../../dist/src/base/system.js';
 import { lockPrefix } from '../../dist/src/format/layout.js';
+import { LOCK_SITES } from '../../dist/src/lock/lock-sites.js';
 import { nodeProcessFacts } from '../../dist/src/lock/process-facts.js';
 import { TicketLock } from '../../dist/src/lock/ticket-lock.js';
 import { FileMedium } from '../../dist/src/medium/file-medium.js';
@@ -18,7 +19,7 @@ const lock = new TicketLock({ medium, system: nodeSystem, facts: nodeProcessFact
 
 let lastToken = 0;
 for (let round = 0; round < rounds; round++) {
-  const handle = await lock.acquire({ leaseMs: 30_000, maxWaitMs: 120_000, pollMs: 20 });
+  const handle = await lock.acquire({ site: LOCK_SITES.namedLock, leaseMs: 30_000, maxWaitMs: 120_000, pollMs: 20 });
   if (handle.token <= lastToken) throw new Error(`token ${handle.token} after ${lastToken}`);
   lastToken = handle.token;
   const value = Number(readFileSync(counter, 'utf8'));

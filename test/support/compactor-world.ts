@@ -2,9 +2,11 @@
 import { compactOnce, type PassContext, type PassOptions, type PassResult } from '../../compactor/pass.ts';
 import { ByteWriter } from '../../src/base/bytes.ts';
 import type { Key } from '../../src/base/key.ts';
-import { newWriterId } from '../../src/base/system.ts';
+import { compareStamps, type Stamp } from '../../src/base/stamp.ts';
+import { newNonce, newWriterId } from '../../src/base/system.ts';
 import { type Delta, encodeBatch } from '../../src/format/batch.ts';
-import { namespaceLayout, segmentIdText } from '../../src/format/layout.ts';
+import { namespaceLayout, type RecordId, recordName, segmentIdText } from '../../src/format/layout.ts';
+import { encodeRecord, type SerialRecord } from '../../src/format/record.ts';
 import type { Root } from '../../src/format/root.ts';
 import { DEFAULT_CONSTANTS, type StoreConstants } from '../../src/format/store-file.ts';
 import { openSegmentWriter, type SegmentWriter } from '../../src/log/segment-writer.ts';
@@ -37,7 +39,7 @@ export interface Write {
 }
 
 interface Expected {
-  readonly time: number;
+  readonly stamp: Stamp;
   readonly value: string | undefined;
   readonly expiresAtMs: number;
 }
@@ -115,15 +117,51 @@ export class CompactorWorld {
   /** The post-check; an acknowledged write is expected to be read from now on. */
   async check({ deltas, time, segment, end }: Write): Promise<Fate> {
     const fate = fateOf(await this.root(), { id: segment.id, text: segmentIdText(segment.id), end });
-    if (fate === 'acknowledged') this.expect(deltas, time);
+    if (fate === 'acknowledged') this.expect(deltas, { time, writer: segment.id.writer, sub: 0 });
     return fate;
   }
 
-  expect(deltas: readonly Delta[], time: number): void {
+  expect(deltas: readonly Delta[], stamp: Stamp): void {
     for (const { key, value, expiresAtMs } of deltas) {
-      if ((this.expected.get(key)?.time ?? 0) >= time) continue;
-      this.expected.set(key, { time, value: value === undefined ? undefined : Buffer.from(value).toString(), expiresAtMs });
+      const known = this.expected.get(key);
+      if (known !== undefined && compareStamps(known.stamp, stamp) >= 0) continue;
+      this.expected.set(key, { stamp, value: value === undefined ? undefined : Buffer.from(value).toString(), expiresAtMs });
     }
+  }
+
+  /** Puts a record as it is given, without a check; by default it rests on the newest root, and its deltas have fresh stamps. */
+  async record(id: RecordId, deltas: readonly Delta[], facts: Partial<SerialRecord> = {}): Promise<SerialRecord> {
+    const stamp = { time: this.nextTime(), writer: newWriterId(this.system), sub: 1 };
+    const { number } = await this.root();
+    const entries = deltas.map((delta) => ({ ...delta, stamp, absorbedAt: 0 }));
+    const record: SerialRecord = { id, nonce: newNonce(this.system), root: number, kind: 'single', links: [], entries, ...facts };
+    const name = recordName(this.context.layout, id);
+    if (!(await this.inner.putIfAbsent(name, encodeRecord(this.context.layout, record)))) throw new Error(`${name} is there already`);
+    return record;
+  }
+
+  /** The same, and its deltas are expected to be read from now on. */
+  async committed(id: RecordId, deltas: readonly Delta[], facts: Partial<SerialRecord> = {}): Promise<SerialRecord> {
+    const record = await this.record(id, deltas, facts);
+    for (const entry of record.entries) this.expect([entry], entry.stamp);
+    return record;
+  }
+
+  /** An update of several stripes: the first record decides, and is left out if the update is not to be committed. */
+  async updateMany(
+    parts: readonly (readonly [RecordId, readonly Delta[]])[],
+    options: { decided?: boolean } = {},
+  ): Promise<SerialRecord[]> {
+    const [[primary, deltas], ...others] = parts as [(typeof parts)[number], ...typeof parts];
+    const nonce = newNonce(this.system);
+    const isDecided = options.decided !== false;
+    const records: SerialRecord[] = [];
+    for (const [id, part] of others) {
+      const facts = { nonce, kind: 'secondary', links: [primary] } as const;
+      records.push(await (isDecided ? this.committed(id, part, facts) : this.record(id, part, facts)));
+    }
+    if (isDecided) records.unshift(await this.committed(primary, deltas, { nonce, kind: 'primary', links: others.map(([id]) => id) }));
+    return records;
   }
 
   /** Appends to a segment of its own, and has it acknowledged. */

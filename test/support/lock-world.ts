@@ -1,4 +1,6 @@
 /** Hosts, processes, and one lock of theirs, on a virtual clock. */
+import { PeatError } from '../../src/base/errors.ts';
+import type { LockTracer } from '../../src/lock/lock-tracer.ts';
 import type { HolderIdentity, ProcessFacts, ProcessState } from '../../src/lock/process-facts.ts';
 import { TicketLock } from '../../src/lock/ticket-lock.ts';
 import { TicketQueue } from '../../src/lock/ticket-queue.ts';
@@ -7,6 +9,16 @@ import { MemoryMedium } from '../../src/medium/memory-medium.ts';
 import { type VirtualSystem, VirtualTime } from './virtual-system.ts';
 
 export const PREFIX = 'lock/user/test/';
+
+export interface Gate {
+  /** Resolves when the call has come to the gate. */
+  readonly reached: Promise<void>;
+  open(): void;
+}
+
+export function storageError(errno: string): PeatError {
+  return new PeatError('STORAGE', `the medium failed: ${errno}`, { cause: Object.assign(new Error(errno), { code: errno }) });
+}
 
 /** A medium whose calls can be held up, changed or failed from outside. */
 export class HookedMedium {
@@ -20,6 +32,40 @@ export class HookedMedium {
 
   constructor(inner: Medium) {
     this.inner = inner;
+  }
+
+  /** From now on, calls whose name matches fail with this error of the system, until `mend`. */
+  fail(errno: string, matches: (call: string, name: string) => boolean = () => true): void {
+    this.before = (call, name) => {
+      if (matches(call, name)) throw storageError(errno);
+    };
+  }
+
+  mend(): void {
+    this.before = () => {};
+    this.after = () => {};
+  }
+
+  /** Holds up the first call that matches, before it has any effect. */
+  gate(matches: (call: string, name: string) => boolean): Gate {
+    let open = (): void => {};
+    let note = (): void => {};
+    const opened = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    const reached = new Promise<void>((resolve) => {
+      note = resolve;
+    });
+    let isOver = false;
+    const { before } = this;
+    this.before = async (call, name) => {
+      await before(call, name);
+      if (isOver || !matches(call, name)) return;
+      isOver = true;
+      note();
+      await opened;
+    };
+    return { reached, open };
   }
 
   get medium(): Medium {
@@ -36,9 +82,9 @@ export class HookedMedium {
         await this.after('put', name);
         return isMine;
       },
-      get: async (name) => {
+      get: async (name, range) => {
         await this.before('get', name);
-        return await inner.get(name);
+        return await inner.get(name, range);
       },
       list: async (prefix, options) => {
         await this.before('list', prefix);
@@ -62,6 +108,7 @@ export interface ProcessOptions {
   readonly wallOffsetMs?: number;
   readonly name?: string;
   readonly durable?: boolean;
+  readonly tracer?: LockTracer;
 }
 
 /** A process: what the lock needs of it, and the levers to stop and kill it. */
@@ -85,7 +132,7 @@ export class LockWorld {
   #pids = 100;
 
   process(options: ProcessOptions = {}): TestProcess {
-    const { host = 'h1', wallOffsetMs = 0, name = 'test', durable = false } = options;
+    const { host = 'h1', wallOffsetMs = 0, name = 'test', durable = false, tracer } = options;
     const pid = this.#pids++;
     const system = this.time.system({ seed: pid, wallOffsetMs, monotonicOriginMs: pid * 1_000_000 });
     const identity: HolderIdentity = { host, bootId: `boot-of-${host}`, pidNamespace: 'pid:[1]', pid, startTime: pid * 7 };
@@ -95,7 +142,7 @@ export class LockWorld {
       stateOf: (other) => (other.bootId === identity.bootId ? (this.#states.get(JSON.stringify(identityOf(other))) ?? 'dead') : 'unknown'),
     };
     const hooks = new HookedMedium(this.medium);
-    const queueOptions = { medium: hooks.medium, system, facts, prefix: PREFIX, name, durable };
+    const queueOptions = { medium: hooks.medium, system, facts, prefix: PREFIX, name, durable, tracer };
     const become = (state: ProcessState, paused: boolean) => () => {
       this.#states.set(id, state);
       system.paused = paused;

@@ -1,10 +1,13 @@
-/** Runs the built command line, as users do. */
+/** Runs the built command line, as users do. PEAT_DIST names the build; default: the project's. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 
-export const PEAT_MAIN: string = fileURLToPath(new URL('../../dist/lib/peat.js', import.meta.url));
+const dist = resolve(process.env['PEAT_DIST'] ?? fileURLToPath(new URL('../../dist', import.meta.url)));
+
+export const PEAT_MAIN: string = `${dist}/lib/peat.js`;
 
 export interface Ran {
   readonly code: number | null;

@@ -1,6 +1,7 @@
 /**
  * A small store with a file of every kind, the same bytes each time: several roots, tables that share a file, dropped and unnamed
- * table files, segments sealed, unsealed, torn, synced or not, appended and framed, tickets with markers, beats and floors, temporary
+ * table files, segments sealed, unsealed, torn, synced or not, appended and framed, read-modify-write records absorbed, waiting, of several
+ * stripes, and undecided, tickets with markers, beats and floors, temporary
  * and quarantined files, a dropped namespace.
  */
 import { compactOnce } from '../../compactor/pass.ts';
@@ -11,12 +12,22 @@ import { encodeValue } from '../../src/base/value.ts';
 import { encodeBatch } from '../../src/format/batch.ts';
 import { encodeCheckedJson } from '../../src/format/checked-json-encode.ts';
 import type { Entry } from '../../src/format/entry.ts';
-import { lockPrefix, type NamespaceLayout, namespaceLayout, STORE_FILE, segmentIdText } from '../../src/format/layout.ts';
-import type { TableRef } from '../../src/format/root.ts';
+import {
+  lockPrefix,
+  type NamespaceLayout,
+  namespaceLayout,
+  type RecordId,
+  recordName,
+  STORE_FILE,
+  segmentIdText,
+} from '../../src/format/layout.ts';
+import { encodeRecord, type SerialRecord, stripeOf } from '../../src/format/record.ts';
+import type { Root, TableRef } from '../../src/format/root.ts';
 import { DEFAULT_CONSTANTS, newStoreFile } from '../../src/format/store-file.ts';
 import { TableBuilder } from '../../src/format/table/table-builder.ts';
 import type { ProcessFacts } from '../../src/lock/process-facts.ts';
 import { TicketQueue } from '../../src/lock/ticket-queue.ts';
+import { listLog } from '../../src/log/log-listing.ts';
 import { openSegmentWriter, type SegmentWriter } from '../../src/log/segment-writer.ts';
 import { commitRoot, createNamespace, dropNamespace, nextRoot, readRootBase } from '../../src/manifest/commit-root.ts';
 import type { Medium } from '../../src/medium/medium.ts';
@@ -29,7 +40,18 @@ const IDENTITY = { host: 'zoo', bootId: 'boot-1', pidNamespace: 'pid:[1]', pid: 
 /** Facts about processes that never change. */
 export const ZOO_FACTS: ProcessFacts = { self: IDENTITY, stateOf: () => 'unknown' };
 
+export interface RecordOptions {
+  /** Default: the next number of the stripe of the first key. */
+  readonly id?: RecordId;
+  readonly root?: number;
+  readonly nonce?: string;
+  readonly kind?: SerialRecord['kind'];
+  readonly links?: readonly RecordId[];
+  readonly expiresInMs?: number;
+}
+
 export class Zoo {
+  #nonces = 0;
   readonly system = new VirtualSystem(undefined, { seed: 7 });
   readonly medium: MemoryMedium = new MemoryMedium({ system: this.system, canAppend: true });
   /** Segments made of objects come from here; `adopt` copies them over. */
@@ -74,6 +96,70 @@ export class Zoo {
     await writer.append([{ time: this.system.wallNowMs() * 1024, payload: payload.copy() }], durable);
   }
 
+  /** The stripe of a key. */
+  stripeOf(key: string): number {
+    return stripeOf(key as Key, DEFAULT_CONSTANTS.stripes);
+  }
+
+  /** The number that the next record of a stripe gets. */
+  async nextRecord(stripe: number): Promise<RecordId> {
+    const { medium, system, layout } = this;
+    const { records } = await runAsync(listLog(layout), { medium, system });
+    const base = await runAsync(readRootBase(layout, system), { medium, system });
+    const listed = records.get(stripe)?.at(-1)?.number ?? 0;
+    return { stripe, number: Math.max(listed, base?.root.serialThrough.get(stripe) ?? 0) + 1 };
+  }
+
+  /** Puts the next record of the stripe of the first key, a second later than the one before; undefined deletes a key. */
+  async putRecord(puts: Record<string, unknown>, options: RecordOptions = {}): Promise<SerialRecord> {
+    const { system, layout } = this;
+    system.time.skip(1000);
+    const id = options.id ?? (await this.nextRecord(this.stripeOf(Object.keys(puts)[0] as string)));
+    const expiresAtMs = options.expiresInMs === undefined ? 0 : system.wallNowMs() + options.expiresInMs;
+    const stamp = { time: system.wallNowMs() * 1024, writer: 'zoozoozoozoozooz', sub: 1 };
+    const entries = Object.entries(puts).map(
+      ([key, value]): Entry => ({
+        key: key as Key,
+        stamp,
+        value: value === undefined ? undefined : encodeValue(value),
+        expiresAtMs: value === undefined ? 0 : expiresAtMs,
+        absorbedAt: 0,
+      }),
+    );
+    const nonce = options.nonce ?? `nonce${String(++this.#nonces).padStart(15, '0')}`;
+    const { root = 0, kind = 'single', links = [] } = options;
+    const record: SerialRecord = { id, nonce, root, kind, links, entries };
+    const isPut = await this.medium.putIfAbsent(recordName(layout, id), encodeRecord(layout, record));
+    if (!isPut) throw new Error(`${recordName(layout, id)} is there`);
+    return record;
+  }
+
+  /** An update of keys of several stripes: its records in the order in which they are put, the primary last. */
+  async putUpdate(puts: Record<string, unknown>, options: { root?: number; withoutPrimary?: boolean } = {}): Promise<SerialRecord[]> {
+    const { root = 0, withoutPrimary = false } = options;
+    const stripes = [...new Set(Object.keys(puts).map((key) => this.stripeOf(key)))].sort((a, b) => a - b);
+    const ids = await Promise.all(stripes.map((stripe) => this.nextRecord(stripe)));
+    const [primary, ...secondaries] = ids as [RecordId, ...RecordId[]];
+    const nonce = `many${String(++this.#nonces).padStart(16, '0')}`;
+    const of = ({ stripe }: RecordId): Record<string, unknown> =>
+      Object.fromEntries(Object.entries(puts).filter(([key]) => this.stripeOf(key) === stripe));
+    const put: SerialRecord[] = [];
+    for (const id of secondaries) put.push(await this.putRecord(of(id), { id, root, nonce, kind: 'secondary', links: [primary] }));
+    if (!withoutPrimary) put.push(await this.putRecord(of(primary), { id: primary, root, nonce, kind: 'primary', links: secondaries }));
+    return put;
+  }
+
+  /** The root after the newest one, with changes. */
+  async commit(changes: (root: Root) => Partial<Root>): Promise<Root> {
+    const { medium, system, layout } = this;
+    const base = await runAsync(readRootBase(layout, system), { medium, system });
+    if (base === undefined) throw new Error('no root');
+    const root = nextRoot(base, system, changes(base.root));
+    const { outcome } = await commitRoot({ medium, system, layout }, root);
+    if (outcome !== 'committed') throw new Error(outcome);
+    return root;
+  }
+
   async compact(): Promise<void> {
     this.system.time.skip(1000);
     const { medium, system, layout } = this;
@@ -100,7 +186,7 @@ export class Zoo {
   }
 
   /** A root of two shards, three of whose tables share a file, as a pass over many shards would leave it. */
-  async commitSharedTables(keys: readonly string[]): Promise<void> {
+  async commitSharedTables(keys: readonly string[], changes: Partial<Root> = {}): Promise<void> {
     const { medium, system, layout } = this;
     const base = await runAsync(readRootBase(layout, system), { medium, system });
     if (base === undefined) throw new Error('no root');
@@ -136,9 +222,7 @@ export class Zoo {
       superseded: entriesRead,
     };
     const last = { time: c.maxTime, writer: 'zoozoozoozoozooz', sub: 0 };
-    const root = nextRoot(base, system, { shards, dropped, counts, maxStamp: last });
-    const { outcome } = await commitRoot({ medium, system, layout }, root);
-    if (outcome !== 'committed') throw new Error(outcome);
+    await this.commit(() => ({ shards, dropped, counts, maxStamp: last, ...changes }));
   }
 
   #entry(key: string): Entry {
@@ -178,7 +262,12 @@ export class Zoo {
     await this.append(second, { epsilon: 'expires', zeta: 'expires' }, { expiresInMs: 3_600_000 });
     await this.append(second, { alpha: undefined });
     await this.compact();
-    await this.commitSharedTables(Array.from({ length: 30 }, (_, i) => `key/${String(i).padStart(3, '0')}`));
+    const absorbed = await this.putRecord({ 'key/000': 'an older version' });
+    const { stripe } = absorbed.id;
+    await this.commitSharedTables(
+      Array.from({ length: 30 }, (_, i) => `key/${String(i).padStart(3, '0')}`),
+      { serialThrough: new Map([[stripe, 1]]), serialNonces: new Map([[stripe, [absorbed.nonce]]]) },
+    );
     // Beyond what the roots have absorbed.
     await this.append(second, { eta: 'after the root' });
     const third = this.openWriter({ root: 3 });
@@ -203,11 +292,25 @@ export class Zoo {
     const open = this.openWriter({ root: 3, medium: this.framed });
     await this.append(open, { xi: 'object of an unsealed segment' });
     await this.adopt();
+    await this.#makeRecords();
     await this.makeLocks();
     await this.#makeStrays();
     const gone = namespaceLayout('gone');
     await createNamespace({ medium: this.medium, system: this.system, layout: gone });
     await dropNamespace({ medium: this.medium, system: this.system, layout: gone });
+  }
+
+  /** Beyond what the roots have absorbed. */
+  async #makeRecords(): Promise<void> {
+    const root = 3;
+    await this.putRecord({ 'key/000': 'updated' }, { root });
+    await this.putRecord({ 'key/000': { updated: 'again' } }, { root, expiresInMs: 3_600_000 });
+    await this.putRecord({ 'key/003': undefined }, { root });
+    await this.putUpdate({ 'key/004': 'of an update', 'key/005': 'of several', 'key/006': 'stripes' }, { root });
+    // A secondary whose primary's number another record has taken; and one that waits for its primary.
+    const [left] = (await this.putUpdate({ 'key/007': 'not', 'key/008': 'made' }, { root, withoutPrimary: true })) as [SerialRecord];
+    await this.putRecord({}, { id: left.links[0] as RecordId, root });
+    await this.putUpdate({ 'key/009': 'undecided', 'key/010': 'undecided' }, { root, withoutPrimary: true });
   }
 
   async #makeStrays(): Promise<void> {
@@ -217,6 +320,8 @@ export class Zoo {
     await medium.putIfAbsent(`${layout.shard}00000000000000000002-failedfailedfailedfa-0`, builder.finish().bytes);
     await medium.putIfAbsent('tmp/0123456789abcdefghij', Buffer.from('half a file'));
     await medium.putIfAbsent(`quarantine/${layout.root}00000000000000000000`, Buffer.from('what was damaged'));
+    const record = (await medium.get(recordName(layout, { stripe: this.stripeOf('key/000'), number: 1 }))) as Buffer;
+    for (const almost of ['s01-00000000000000000001', 's1-5']) await medium.putIfAbsent(layout.log + almost, record);
     await medium.putIfAbsent('notes.txt', Buffer.from('who put this here?'));
   }
 }

@@ -1,12 +1,12 @@
 /** `peat init`: creates a store. */
 import { open } from '../../datastore/open.ts';
 import type { OpenOptions } from '../../datastore/options.ts';
-import { type Command, EXIT_OK, type Invocation, stringOption, UsageError } from '../command.ts';
+import { type Command, EXIT_OK, flag, type Invocation, stringOption, UsageError } from '../command.ts';
 
 export const command: Command = {
   spec: {
     name: 'init',
-    usage: 'LOCATION [--segments appended|framed] [--file-mode MODE] [--directory-mode MODE] [--group ID]',
+    usage: 'LOCATION [--segments appended|framed] [--file-mode MODE] [--directory-mode MODE] [--group ID] [--single-host [--lock-dir DIR]]',
     summary: 'Create a store, or say what is there',
     details:
       'Probes the file system and writes peat.json. A store that is there already is left as it is. For a store that several users share ' +
@@ -20,6 +20,12 @@ export const command: Command = {
       'file-mode': { type: 'string', placeholder: 'MODE', help: 'permission bits of files, octal: 0660' },
       'directory-mode': { type: 'string', placeholder: 'MODE', help: 'permission bits of directories, octal: 2770' },
       group: { type: 'string', placeholder: 'ID', help: "the group's number" },
+      'single-host': { type: 'boolean', help: 'processes of one host only will use the store' },
+      'lock-dir': {
+        type: 'string',
+        placeholder: 'DIR',
+        help: 'with --single-host: keep lock files here, in a directory that is there (default: in the store)',
+      },
       json: { type: 'boolean', help: 'print what peat.json says' },
     },
     positionals: [1, 1],
@@ -49,11 +55,16 @@ function createOptions(invocation: Invocation): OpenOptions {
   const fileMode = wholeNumber(invocation, 'file-mode', 8);
   const directoryMode = wholeNumber(invocation, 'directory-mode', 8);
   const group = wholeNumber(invocation, 'group', 10);
+  const singleHost = flag(invocation, 'single-host');
+  const lockDir = stringOption(invocation, 'lock-dir');
+  if (lockDir !== undefined && !singleHost) throw new UsageError('--lock-dir goes with --single-host: other hosts would lock elsewhere');
   return {
     ...(segments === undefined ? {} : { segments }),
     ...(fileMode === undefined ? {} : { fileMode }),
     ...(directoryMode === undefined ? {} : { directoryMode }),
     ...(group === undefined ? {} : { group }),
+    ...(singleHost ? { singleHost } : {}),
+    ...(lockDir === undefined ? {} : { lockDir }),
   };
 }
 

@@ -53,6 +53,8 @@ const HEAD = [
   'tail frames',
   'tail bytes',
   'segments',
+  'records',
+  'record bytes',
   'dropped files',
 ];
 
@@ -69,6 +71,8 @@ function toRow(name: string, stats: NamespaceStats): string[] {
     tail.frames,
     tail.bytes,
     tail.segments,
+    tail.records,
+    tail.recordBytes,
     droppedFiles,
   ];
   return [name, ...numbers.map(String)];

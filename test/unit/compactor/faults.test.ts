@@ -1,22 +1,38 @@
 import { describe, expect, test } from 'vitest';
 import { compactOnce, type PassContext } from '../../../compactor/pass.ts';
+import { serialThrough } from '../../../src/format/root.ts';
 import { createNamespace } from '../../../src/manifest/commit-root.ts';
 import { CompactorWorld, del, put } from '../../support/compactor-world.ts';
 import { FaultyMedium } from '../../support/faulty-medium.ts';
 
-/** A namespace in the midst of its life: tables to merge, a drain under way, files to delete, a tail. */
+/** A namespace in the midst of its life: tables to merge, a drain under way, files to delete, a tail, updates done and left undecided. */
 async function busyWorld(canAppend: boolean): Promise<CompactorWorld> {
   const w = new CompactorWorld({ canAppend });
   await createNamespace(w.plain);
   await w.write([put('silent', '1')], { seal: false });
   for (let i = 0; i < 30; i++) {
     await w.write([put(`k${i % 10}`, `${i}${'x'.repeat(500)}`), del(`d${i}`), put('e', `${i}`, w.system.wallNowMs() + 60_000)]);
-    await w.system.advance(45_000);
+    await w.committed({ stripe: 0, number: i + 1 }, [put(`r${i % 3}`, String(i))]);
+    await w.system.advance(61_000);
     await compactOnce(w.plain);
     const { drain, horizon } = await w.root();
-    if (i > 10 && drain > horizon) break;
+    if (horizon > 0 && drain > horizon) break;
   }
+  const { drain, horizon } = await w.root();
+  expect(drain).toBeGreaterThan(horizon);
+  expect(horizon).toBeGreaterThan(0);
   await w.write([put('last', '1'), del('k3')]);
+  const next = serialThrough(await w.root(), 0) + 1;
+  await w.updateMany([
+    [{ stripe: 0, number: next }, [put('r0', 'whole')]],
+    [{ stripe: 1, number: 1 }, [del('r1')]],
+  ]);
+  await w.record({ stripe: 0, number: next + 1 }, [put('r0', 'void')], { root: 0 });
+  const parts = [
+    [{ stripe: 0, number: next + 2 }, []],
+    [{ stripe: 2, number: 1 }, [put('r2', 'half')]],
+  ] as const;
+  await w.updateMany(parts, { decided: false });
   await w.system.advance(61_000);
   return w;
 }

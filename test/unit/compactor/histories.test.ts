@@ -6,7 +6,8 @@ import type { Delta } from '../../../src/format/batch.ts';
 import type { SegmentWriter } from '../../../src/log/segment-writer.ts';
 import { createNamespace } from '../../../src/manifest/commit-root.ts';
 import { CompactorWorld, del, put, SEED, type Write } from '../../support/compactor-world.ts';
-import { naiveRead } from '../../support/naive-read.ts';
+import { naiveRead, naiveValues } from '../../support/naive-read.ts';
+import { type NaiveOutcome, naiveUpdate } from '../../support/naive-update.ts';
 import { Turns, turnMedium } from '../../support/turns.ts';
 
 console.log(`PEAT_SEED=${SEED}`);
@@ -147,9 +148,9 @@ describe.each([true, false])('on a medium with append: %s', (canAppend) => {
         for (let i = 0; i < 15; i++) {
           const before = new Map(w.expected);
           const { newest } = await naiveRead({ ...w.context, medium: turnMedium(w.inner, turns, 'r') });
-          for (const [key, { time, value, expiresAtMs }] of before) {
-            if (value === undefined || expiresAtMs !== 0 || h.unknown.has(key) || (h.drops.get(key) ?? 0) > time) continue;
-            expect(newest.get(key)?.stamp.time, `run ${run}, ${key}`).toBeGreaterThanOrEqual(time);
+          for (const [key, { stamp, value, expiresAtMs }] of before) {
+            if (value === undefined || expiresAtMs !== 0 || h.unknown.has(key) || (h.drops.get(key) ?? 0) > stamp.time) continue;
+            expect(newest.get(key)?.stamp.time, `run ${run}, ${key}`).toBeGreaterThanOrEqual(stamp.time);
           }
         }
       };
@@ -161,4 +162,91 @@ describe.each([true, false])('on a medium with append: %s', (canAppend) => {
     }
     expect(lost).toBeGreaterThan(0);
   });
+
+  test('updates beside compactors that race and stall take effect once or not at all, and those of several stripes whole', async () => {
+    const counts = { committed: 0, again: 0, lost: 0, unknown: 0, dead: 0, horizons: 0 };
+    await runUpdates(new CompactorWorld({ canAppend, seed: SEED + 2000 }), counts);
+    expect(counts.committed).toBeGreaterThan(20);
+    expect(counts.horizons).toBeGreaterThan(0);
+  }, 60_000);
 });
+
+const STRIPES = 3;
+
+/** Each update adds its token to the values of its keys, so that whatever is lost, doubled or torn shows. */
+async function runUpdates(w: CompactorWorld, counts: Record<NaiveOutcome | 'dead' | 'horizons', number>): Promise<void> {
+  await createNamespace(w.plain);
+  const h = new History(w);
+  const turns = new Turns(w.system, { freezeChance: 0.01, frozenTurnsMax: 500, stepMsMax: 8000 });
+  const below = (n: number): number => Math.floor(w.system.random() * n);
+  const tokens = new Map<string, { keys: Key[]; outcome: NaiveOutcome }>();
+  let running = 0;
+
+  const updater = async (actor: string): Promise<void> => {
+    const context = { ...w.context, medium: turnMedium(w.inner, turns, actor) };
+    running++;
+    for (let i = 0; i < 12; i++) {
+      const keys = [...new Set([below(5), below(5), below(5)].slice(below(3)))].map((n) => `u${n}` as Key);
+      for (let tries = 0, isOver = false; !isOver; tries++) {
+        const token = `${actor}.${i}.${tries}`;
+        const state = { keys, outcome: 'again' as NaiveOutcome };
+        tokens.set(token, state);
+        const willDie = below(8) === 0;
+        const dies = (): boolean => willDie && ++counts.dead > 0;
+        const next = (values: readonly (string | undefined)[]): string[] => values.map((value) => `${value ?? ''}${token};`);
+        state.outcome = 'unknown';
+        state.outcome = await naiveUpdate(context, { keys, stripes: STRIPES, next, dies });
+        counts[state.outcome]++;
+        isOver = state.outcome === 'committed' || state.outcome === 'unknown' || tries > 30;
+      }
+    }
+    running--;
+  };
+  const compactor = async (actor: string): Promise<void> => {
+    const context: PassContext = { ...w.context, medium: turnMedium(w.inner, turns, actor) };
+    while (running > 0) {
+      const { horizonMovedTo } = await compactOnce(context, { bytesMax: below(3) === 0 ? 300 : 1 << 20 });
+      if (horizonMovedTo !== undefined) counts.horizons++;
+    }
+  };
+  // Blind writes of other keys: with what they leave behind there is reason to move horizons.
+  const writer = async (): Promise<void> => {
+    while (running > 0) {
+      await turns.take('w');
+      await h.append(below(8) === 0);
+      await h.end(below(3) > 0);
+      for (let i = below(30); i > 0; i--) await turns.take('w');
+    }
+  };
+  const check = (values: ReadonlyMap<string, string>, acknowledged: ReadonlySet<string>): void => {
+    const seen = new Map([...values].filter(([key]) => key.startsWith('u')).map(([key, value]) => [key, value.split(';').slice(0, -1)]));
+    for (const [key, list] of seen) expect(new Set(list).size, `${key} has a token twice`).toBe(list.length);
+    for (const [token, { keys, outcome }] of tokens) {
+      const shown = keys.filter((key) => seen.get(key)?.includes(token) === true).length;
+      expect([0, keys.length], `${token}, ${outcome}, is shown in ${shown} of ${keys}`).toContain(shown);
+      if (acknowledged.has(token)) expect(shown, `${token} was acknowledged`).toBe(keys.length);
+      if (outcome === 'lost' || outcome === 'again') expect(shown, `${token} did not happen`).toBe(0);
+    }
+  };
+  const acknowledged = (): Set<string> => new Set([...tokens].filter(([, { outcome }]) => outcome === 'committed').map(([token]) => token));
+  const reader = async (): Promise<void> => {
+    const context = { ...w.context, medium: turnMedium(w.inner, turns, 'r') };
+    while (running > 0) {
+      const before = acknowledged();
+      const { newest, isDraining } = await naiveRead(context);
+      if (isDraining) continue;
+      check(new Map([...newest].map(([key, { value }]) => [key, Buffer.from(value ?? '').toString()])), before);
+    }
+  };
+  await turns.run([updater('a'), updater('b'), updater('c'), writer(), compactor('c1'), compactor('c2'), reader()]);
+  check(await naiveValues(w.plain), acknowledged());
+  for (let i = 0; i < 40; i++) {
+    await w.system.advance(61_000);
+    await w.pass();
+  }
+  check(await naiveValues(w.plain), acknowledged());
+  await h.checkAll();
+  for (const { keys } of tokens.values()) for (const key of keys) h.unknown.add(key);
+  await h.verify();
+  expect(await w.names('log')).toEqual([]);
+}

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { compactorLock, tryElection } from '../../../compactor/index.ts';
-import { namespaceLayout } from '../../../src/format/layout.ts';
+import { newNonce } from '../../../src/base/system.ts';
+import { namespaceLayout, recordName } from '../../../src/format/layout.ts';
+import { encodeRecord } from '../../../src/format/record.ts';
 import { MemoryMedium, nodeSystem, type OpenOptions, open, type Store, type Warning } from '../../../src/index.ts';
 
 /** Leaves a tail of many segments, as short-lived processes do. */
@@ -27,6 +29,31 @@ describe('a writer that closes', () => {
     expect(await stats(store)).toEqual({ root: 1, keys: 44 });
   });
 
+  it('counts records with segments, as long as no root has absorbed them', async () => {
+    const medium = new MemoryMedium({ system: nodeSystem, canAppend: true });
+    await longTail(medium, 1);
+    const layout = namespaceLayout('items');
+    const put = async (from: number, to: number): Promise<void> => {
+      for (let number = from; number <= to; number++) {
+        const id = { stripe: number % 2, number: Math.ceil(number / 2) };
+        const bytes = encodeRecord(layout, { id, nonce: newNonce(nodeSystem), root: 0, kind: 'single', links: [], entries: [] });
+        expect(await medium.putIfAbsent(recordName(layout, id), bytes)).toBe(true);
+      }
+    };
+    const close = async (): Promise<string[]> => {
+      const messages: string[] = [];
+      await longTail(medium, 1, { onWarning: ({ message }) => messages.push(message) });
+      return messages;
+    };
+    await put(1, 253);
+    expect(await close()).toEqual([]);
+    await put(254, 254);
+    expect(await close()).toEqual([expect.stringContaining('a tail of 3 segments and 254 records')]);
+    // They are still there, as their files go with the next root only.
+    expect((await medium.list(layout.log)).length).toBeGreaterThan(254);
+    expect(await close()).toEqual([]);
+  });
+
   it('leaves a short tail, and any tail where it is told to', async () => {
     const medium = new MemoryMedium({ system: nodeSystem, canAppend: true });
     await longTail(medium, 100);
@@ -36,7 +63,7 @@ describe('a writer that closes', () => {
 
   it('leaves it to a compactor that is alive', async () => {
     const medium = new MemoryMedium({ system: nodeSystem, canAppend: true });
-    const held = await tryElection(compactorLock({ medium, system: nodeSystem, layout: namespaceLayout('items') }));
+    const held = await tryElection(compactorLock({ medium, system: nodeSystem, layout: namespaceLayout('items') }), 'compactorRound');
     expect(held).toBeDefined();
     await longTail(medium, 300);
     expect(await stats(await open(medium, { readOnly: true }))).toEqual({ root: 0, keys: 300 });

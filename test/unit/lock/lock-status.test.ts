@@ -1,9 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { LOCK_SITES } from '../../../src/lock/lock-sites.ts';
 import { LockStatus } from '../../../src/lock/lock-status.ts';
 import { ticketName } from '../../../src/lock/queue-state.ts';
 import { LockWorld, PREFIX, type TestProcess } from '../../support/lock-world.ts';
 
-const LEASE = { leaseMs: 3000 };
+const LEASE = { site: LOCK_SITES.namedLock, leaseMs: 3000 };
 
 let world: LockWorld;
 let observer: TestProcess;
@@ -29,12 +30,33 @@ describe('the status of a lock', () => {
     void c.lock.acquire({ ...LEASE, mode: 'shared' });
     await world.time.advance(1500);
     c.kill();
-    const common = { leaseMs: 3000, ageMs: 1500, silentMs: 500 };
+    const createdAtMs = a.system.wallNowMs() - 1500;
+    const common = { leaseMs: 3000, createdAtMs, ageMs: 1500, silentMs: 500, leaseLeftMs: 2500 };
     expect(await status.listTickets()).toEqual([
       { ...common, number: 2, position: 0, holder: a.identity, mode: 'exclusive', purpose: 'import', state: 'alive' },
       { ...common, number: 3, position: 1, holder: b.identity, mode: 'exclusive', purpose: '', state: 'unknown' },
       { ...common, number: 4, position: 2, holder: c.identity, mode: 'shared', purpose: '', state: 'dead' },
     ]);
+  });
+
+  it('gives all that share it the first place', async () => {
+    const processes = Array.from({ length: 5 }, () => world.process());
+    const modes = ['shared', 'shared', 'exclusive', 'shared', 'exclusive'] as const;
+    for (const [i, mode] of modes.entries()) {
+      void processes[i]?.lock.acquire({ ...LEASE, mode });
+      await world.time.advance(20);
+    }
+    expect((await status.listTickets()).map(({ position }) => position)).toEqual([0, 0, 1, 2, 3]);
+  });
+
+  it('tells what is left of the lease, and no less than nothing', async () => {
+    const a = world.process({ host: 'h2' });
+    await a.lock.acquire(LEASE);
+    a.kill();
+    await world.time.advance(2000);
+    expect(await status.listTickets()).toMatchObject([{ silentMs: 2000, leaseLeftMs: 1000 }]);
+    await world.time.advance(2000);
+    expect(await status.listTickets()).toMatchObject([{ silentMs: 4000, leaseLeftMs: 0 }]);
   });
 
   it('lists a ticket that can not be read', async () => {

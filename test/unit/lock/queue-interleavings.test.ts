@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { LockMode } from '../../../src/lock/lock-sites.ts';
 import { liveTickets } from '../../../src/lock/queue-state.ts';
 import type { ListedObject } from '../../../src/medium/medium.ts';
 import { LockWorld, type TestProcess } from '../../support/lock-world.ts';
@@ -9,10 +10,16 @@ const TEXT = { leaseMs: 1000 };
 interface Trial {
   readonly world: LockWorld;
   readonly random: VirtualSystem;
+  /** Of those that ask, this share asks for the shared mode. */
+  readonly sharedShare: number;
   /** Numbers in the order in which they began to hold. */
   readonly held: number[];
   readonly stolen: Set<number>;
-  readonly holding: Set<number>;
+  readonly holding: Map<number, LockMode>;
+  /** The highest number that held in this mode. */
+  readonly highest: Record<LockMode, number>;
+  /** How often a shared one began to hold beside another. */
+  togethers: number;
   readonly faults: string[];
 }
 
@@ -45,12 +52,13 @@ function phaseOf(name: string, salt: number): number {
 
 async function client(process: TestProcess, trial: Trial, rounds: number): Promise<void> {
   const { queue, system } = process;
-  const { held, holding, stolen, faults, random } = trial;
+  const { stolen, random } = trial;
   for (let round = 0; round < rounds; round++) {
-    const number = await queue.enqueue(`${process.identity.pid}-${round}`, TEXT);
+    const mode = random.random() < trial.sharedShare ? 'shared' : 'exclusive';
+    const number = await queue.enqueue(`${process.identity.pid}-${round}`, { ...TEXT, mode });
     for (;;) {
       const wasStolen = stolen.has(number);
-      const look = await queue.look(number);
+      const look = await queue.look(number, mode);
       if (look.kind === 'void') break;
       if (look.kind === 'wait') {
         if (random.random() < 0.02) {
@@ -60,20 +68,30 @@ async function client(process: TestProcess, trial: Trial, rounds: number): Promi
         await system.sleep(1);
         continue;
       }
-      if (wasStolen) faults.push(`${number} holds although its look began after it was stolen`);
-      if (!stolen.has(number)) {
-        if (number <= (held.at(-1) ?? 0)) faults.push(`${number} holds after ${held.at(-1)}`);
-        for (const other of holding) if (!stolen.has(other)) faults.push(`${number} holds beside ${other}`);
-        held.push(number);
-      }
-      holding.add(number);
+      if (wasStolen) trial.faults.push(`${number} holds although its look began after it was stolen`);
+      if (!stolen.has(number)) noteHold(trial, number, mode);
+      trial.holding.set(number, mode);
       await system.sleep(random.random() * 10);
-      holding.delete(number);
+      trial.holding.delete(number);
       await queue.finish(number, 'released');
       break;
     }
     if (random.random() < 0.5) await queue.sweep();
   }
+}
+
+/** Exclusive ones hold alone, and after all that have held; shared ones beside shared ones, and after all exclusive ones that have held. */
+function noteHold(trial: Trial, number: number, mode: LockMode): void {
+  const { faults, highest, holding, stolen } = trial;
+  const before = Math.max(highest.exclusive, mode === 'exclusive' ? highest.shared : 0);
+  if (number <= before) faults.push(`${number} (${mode}) holds after ${before}`);
+  for (const [other, otherMode] of holding) {
+    if (stolen.has(other)) continue;
+    if (mode === 'exclusive' || otherMode === 'exclusive') faults.push(`${number} (${mode}) holds beside ${other} (${otherMode})`);
+    else trial.togethers++;
+  }
+  highest[mode] = Math.max(number, highest[mode]);
+  trial.held.push(number);
 }
 
 /** Steals from the living now and then: the queue must bear it. */
@@ -89,10 +107,20 @@ async function thief(process: TestProcess, trial: Trial): Promise<void> {
   }
 }
 
-async function run(seed: number): Promise<Trial> {
+async function run(seed: number, sharedShare: number): Promise<Trial> {
   const world = new LockWorld();
   const random = new VirtualSystem(world.time, { seed });
-  const trial: Trial = { world, random, held: [], stolen: new Set(), holding: new Set(), faults: [] };
+  const trial: Trial = {
+    world,
+    random,
+    sharedShare,
+    held: [],
+    stolen: new Set(),
+    holding: new Map(),
+    highest: { exclusive: 0, shared: 0 },
+    togethers: 0,
+    faults: [],
+  };
   const processes = Array.from({ length: 5 }, () => world.process());
   for (const process of processes) makeSlow(process, trial);
   // A steal takes effect between the call and its return: whoever begins to hold in between is stolen from already.
@@ -106,9 +134,19 @@ describe('the queue under interleaved processes', () => {
 
   it(`never has two holders, never goes back, and never stands still (PEAT_SEED=${seed})`, async () => {
     for (let i = 0; i < 20; i++) {
-      const { faults, held } = await run(seed + i);
+      const { faults, held } = await run(seed + i, 0);
       expect(faults, `PEAT_SEED=${seed + i}`).toEqual([]);
       expect(held.length).toBeGreaterThan(0);
     }
+  });
+
+  it(`never has an exclusive holder beside any other, with shared ones among them (PEAT_SEED=${seed})`, async () => {
+    let togethers = 0;
+    for (let i = 0; i < 20; i++) {
+      const trial = await run(seed + i, 0.6);
+      expect(trial.faults, `PEAT_SEED=${seed + i}`).toEqual([]);
+      togethers += trial.togethers;
+    }
+    expect(togethers).toBeGreaterThan(0);
   });
 });

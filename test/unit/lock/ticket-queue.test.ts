@@ -60,12 +60,36 @@ describe('taking a number (rule C1)', () => {
     });
   });
 
-  it('disowns only the ticket with its own nonce', async () => {
+  it('disowns the ticket of an enqueue that failed, there or not, and no other one', async () => {
     await a.queue.enqueue('na', TEXT);
-    await b.queue.enqueue('nb', TEXT);
+    const fail = (): never => {
+      throw new Error('no answer');
+    };
+    b.hooks.after = fail;
+    await expect(b.queue.enqueue('nb', TEXT)).rejects.toThrow('no answer');
+    b.hooks.after = () => {};
+    b.hooks.before = (call) => (call === 'put' ? fail() : undefined);
+    await expect(b.queue.enqueue('nc', TEXT)).rejects.toThrow('no answer');
+    b.hooks.before = () => {};
+    await a.queue.enqueue('nd', TEXT);
+    for (const nonce of ['nb', 'nc', 'unknown']) await b.queue.disown(nonce);
+    expect(await world.files()).toEqual(['1', '2', '2.done', '3']);
+  });
+
+  it('leaves no ticket behind that comes only after it was disowned', async () => {
+    let land: () => Promise<unknown> = async () => {};
+    b.hooks.before = (call, name) => {
+      if (call !== 'put') return;
+      b.hooks.before = () => {};
+      // The answer is lost, and the request is still under way.
+      land = () => world.medium.putIfAbsent(name, Buffer.from('late'), { durable: false });
+      throw new Error('no answer');
+    };
+    await expect(b.queue.enqueue('nb', TEXT)).rejects.toThrow('no answer');
     await b.queue.disown('nb');
-    await b.queue.disown('unknown');
-    expect(await world.files()).toEqual(['1', '2', '2.done']);
+    await land();
+    expect(await world.files()).toEqual(['1', '1.done']);
+    expect(await a.queue.enqueue('na', TEXT)).toBe(2);
   });
 });
 
@@ -74,7 +98,7 @@ describe('a look (rule C2)', () => {
     const first = await a.queue.enqueue('na', TEXT);
     const second = await b.queue.enqueue('nb', TEXT);
     expect(await a.queue.look(first)).toMatchObject({ kind: 'hold' });
-    expect(await b.queue.look(second)).toMatchObject({ kind: 'wait', for: first });
+    expect(await b.queue.look(second)).toMatchObject({ kind: 'wait', blockers: [first] });
     await a.queue.finish(first, 'released');
     expect(await b.queue.look(second)).toMatchObject({ kind: 'hold' });
   });
@@ -148,7 +172,7 @@ describe('a look (rule C2)', () => {
     await put(`${PREFIX}7`);
     const n = await a.queue.enqueue('na', TEXT);
     expect(n).toBe(2);
-    expect(await a.queue.look(n)).toMatchObject({ kind: 'wait', for: 1 });
+    expect(await a.queue.look(n)).toMatchObject({ kind: 'wait', blockers: [1] });
   });
 });
 

@@ -5,6 +5,7 @@ import { MemoryMedium, type Namespace, open, type Store, type WatchEvent } from 
 import '../../../src/medium/waker.ts';
 import '../../../src/read/watcher.ts';
 import { settle, VirtualSystem } from '../../support/virtual-system.ts';
+import { Watch } from '../../support/watch-events.ts';
 
 interface World {
   readonly system: VirtualSystem;
@@ -22,35 +23,6 @@ async function world(canAppend: boolean, seed = 1): Promise<World> {
 
 async function compact({ system, store }: World): Promise<void> {
   await system.time.until(store.compact());
-}
-
-/** A watch whose events are gathered while virtual time goes on. */
-class Watch {
-  readonly events: WatchEvent<unknown>[] = [];
-  readonly #controller = new AbortController();
-  readonly #done: Promise<void>;
-
-  constructor(items: Namespace, from?: string) {
-    this.#done = (async () => {
-      const options = { signal: this.#controller.signal, pollMs: 100, ...(from === undefined ? {} : { from }) };
-      for await (const event of items.watch(options)) this.events.push(event);
-    })().catch(() => undefined);
-  }
-
-  get texts(): string[] {
-    return this.events.map((event) =>
-      event.type === 'resync' ? 'resync' : event.type === 'put' ? `${event.key}=${String(event.value)}` : `-${event.key}`,
-    );
-  }
-
-  get token(): string {
-    return (this.events.at(-1) as WatchEvent<unknown>).token;
-  }
-
-  async stop(system: VirtualSystem): Promise<void> {
-    this.#controller.abort();
-    await system.time.until(this.#done);
-  }
 }
 
 /** Makes roots age: each round a write and a pass, a minute apart. */

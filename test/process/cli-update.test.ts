@@ -1,0 +1,79 @@
+/** Updates and conditional puts of the command line, as processes. */
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { runPeat } from '../support/run-peat.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+
+async function newStore(): Promise<string> {
+  const location = join(temporaryDirectory(), 'store');
+  expect((await runPeat(['init', location])).code).toBe(0);
+  return location;
+}
+
+/** A program that makes JSON of JSON. */
+function program(body: string): string[] {
+  return [process.execPath, '-e', `const v = require('fs').readFileSync(0, 'utf8'); ${body}`];
+}
+
+describe('peat update', () => {
+  it('adds, and loses no step of processes that run at once', async () => {
+    const location = await newStore();
+    expect(await runPeat(['update', location, 'hits', '--add', '2'])).toEqual({ code: 0, stdout: '2\n', stderr: '' });
+    const runs = await Promise.all(Array.from({ length: 8 }, () => runPeat(['update', location, 'hits', '--add', '1'])));
+    expect(runs.map(({ code }) => code)).toEqual(Array(8).fill(0));
+    expect((await runPeat(['get', location, 'hits'])).stdout).toBe('10\n');
+  });
+
+  it('writes what a program makes of the value, leaves it when that prints nothing, and writes nothing when it fails', async () => {
+    const location = await newStore();
+    const first = program(`console.log(JSON.stringify({ was: v }))`);
+    expect((await runPeat(['update', location, 'run', '--', ...first])).stdout).toBe('{"was":""}\n');
+    const second = program(`console.log(JSON.stringify({ was: JSON.parse(v).was + 'x' }))`);
+    expect((await runPeat(['update', location, 'run', '--', ...second])).stdout).toBe('{"was":"x"}\n');
+    expect((await runPeat(['update', location, 'run', '--json', '--', ...program('')])).stdout).toMatch(/"changed":false/);
+    const failed = await runPeat(['update', location, 'run', '--', ...program(`console.log('{}'); process.exit(3)`)]);
+    expect(failed.code).toBe(1);
+    expect(failed.stderr).toContain('exit code 3');
+    expect((await runPeat(['get', location, 'run'])).stdout).toBe('{"was":"x"}\n');
+  });
+
+  it('ends with 75 when the program takes longer than it may', async () => {
+    const location = await newStore();
+    const { code, stderr } = await runPeat([
+      'update',
+      location,
+      'a',
+      '--deadline-ms',
+      '100',
+      '--',
+      ...program('setInterval(() => {}, 1000)'),
+    ]);
+    expect(code).toBe(75);
+    expect(stderr).toContain('100 ms');
+  });
+
+  it('refuses what it can not do, and shows it', async () => {
+    const location = await newStore();
+    await runPeat(['put', location, 'text', 'abc']);
+    expect((await runPeat(['update', location, 'text'])).code).toBe(2);
+    expect((await runPeat(['update', location, 'text', '--add', 'x'])).stderr).toContain('"x"');
+    expect((await runPeat(['update', location, 'text', '--add', '1'])).stderr).toContain('"abc"');
+    expect((await runPeat(['get', location, 'text'])).stdout).toBe('abc\n');
+  });
+});
+
+describe('peat put with a condition', () => {
+  it('puts where it holds, and else says what is there', async () => {
+    const location = await newStore();
+    expect((await runPeat(['put', location, 'leader', 'me', '--if-absent'])).code).toBe(0);
+    const second = await runPeat(['put', location, 'leader', 'you', '--if-absent']);
+    expect(second.code).toBe(1);
+    expect(second.stderr).toContain('"me"');
+    const stamp = (await runPeat(['get', location, 'leader', '--stamp'])).stdout.trim();
+    expect((await runPeat(['put', location, 'leader', 'you', '--if-stamp', stamp])).code).toBe(0);
+    expect((await runPeat(['put', location, 'leader', 'she', '--if-stamp', stamp])).code).toBe(1);
+    expect((await runPeat(['put', location, 'leader', 'she', '--if-value', 'you'])).code).toBe(0);
+    expect((await runPeat(['get', location, 'leader'])).stdout).toBe('she\n');
+    expect((await runPeat(['put', location, 'leader', 'x', '--if-absent', '--if-value', 'y'])).code).toBe(2);
+  });
+});
