@@ -5,6 +5,10 @@
  * names that hold only what the root has not absorbed → the tables → last the root, under its own number. What vanishes meanwhile was
  * replaced by a newer root: then all but the tables, which don't change, is thrown away and copied anew.
  *
+ * Read-modify-write records that the root has not absorbed are copied as they are, under their numbers, and the root keeps `serialThrough`: so
+ * their stamps, which no segment could hold, and the order of a stripe stay. Left out is only a record at the end of its stripe that nothing has
+ * decided yet. Its number may be used again in the copy: that is another store, with an id of its own, where nobody has an update under way.
+ *
  * The copy's root names the same tables, has absorbed nothing, and has finished its drain: nobody writes to a copy while it
  * is made. So it works whether segments are appended or framed, there and here.
  */
@@ -14,7 +18,8 @@ import { SeenTime } from '../base/stamp.ts';
 import { newNonce, type System } from '../base/system.ts';
 import { encodeBatch } from '../format/batch.ts';
 import { encodeCheckedJson } from '../format/checked-json-encode.ts';
-import { type NamespaceLayout, parseSegmentId, rootName } from '../format/layout.ts';
+import { type NamespaceLayout, parseSegmentId, recordName, rootName } from '../format/layout.ts';
+import { encodeRecord, type SerialRecord } from '../format/record.ts';
 import type { Root, TableRef } from '../format/root.ts';
 import { rootToJson } from '../format/root-codec.ts';
 import type { ReadFrame } from '../log/segment-reader.ts';
@@ -50,7 +55,17 @@ export interface CopiedNamespace {
   readonly entries: number;
   readonly frames: number;
   readonly deltas: number;
+  /** Read-modify-write records, and their deltas. */
+  readonly records: number;
+  readonly recordDeltas: number;
   readonly bytes: number;
+}
+
+/** A namespace as it was. */
+interface Moment {
+  readonly root: Root;
+  readonly tail: Iterable<{ readonly text: string; readonly frames: readonly ReadFrame[] }>;
+  readonly records: readonly SerialRecord[];
 }
 
 const ATTEMPTS_MAX = 100;
@@ -70,6 +85,8 @@ class NamespaceCopy {
   #tablesTotal = 0;
   #frames = 0;
   #deltas = 0;
+  #records = 0;
+  #recordDeltas = 0;
   #bytes = 0;
 
   constructor(context: CopyContext, layout: NamespaceLayout) {
@@ -94,9 +111,12 @@ class NamespaceCopy {
     const layout = this.#layout;
     this.#frames = 0;
     this.#deltas = 0;
+    this.#records = 0;
+    this.#recordDeltas = 0;
     const moment = await this.#read();
     if (moment === undefined) return 'dropped';
-    const { root, tail } = moment;
+    const { root, tail, records } = moment;
+    for (const record of records) await this.#copyRecord(record);
     for (const { text, frames } of tail) if (frames.length > 0) await this.#copySegment(text, frames);
     for (const [file, refs] of this.#filesOf(root)) if (!(await this.#copyFile(file, refs))) return 'vanished';
     await this.#putRoot(root);
@@ -107,20 +127,23 @@ class NamespaceCopy {
       entries: tablesOf(root).reduce((sum, { entries }) => sum + entries, 0),
       frames: this.#frames,
       deltas: this.#deltas,
+      records: this.#records,
+      recordDeltas: this.#recordDeltas,
       bytes: this.#bytes,
     };
   }
 
   /** The namespace at one moment: its newest root, and the tail that this has not absorbed. Undefined if there is none. */
-  async #read(): Promise<{ root: Root; tail: Iterable<{ text: string; frames: readonly ReadFrame[] }> } | undefined> {
+  async #read(): Promise<Moment | undefined> {
     const { source, system, signal } = this.#context;
     const reader = new NamespaceReader(
       { medium: source, system, layout: this.#layout, seen: new SeenTime() },
       { cacheBytes: 0, emptyIfMissing: false, frozen: false, drainWaitMs: DRAIN_WAIT_MS, finishDrain: undefined },
     );
     try {
-      const { root } = await reader.pinned(signal);
-      return { root, tail: reader.view.unabsorbed() };
+      const { root, stripes } = await reader.pinned(signal);
+      const records = [...reader.view.records()].filter(({ id }) => stripes.undecided.get(id.stripe)?.id.number !== id.number);
+      return { root, tail: reader.view.unabsorbed(), records };
     } catch (error) {
       if (isPeatError(error, 'NAMESPACE_NOT_FOUND') || isPeatError(error, 'NAMESPACE_DROPPED')) return undefined;
       throw error;
@@ -167,6 +190,18 @@ class NamespaceCopy {
       this.#bytes += bytes;
     }
     this.#report();
+  }
+
+  async #copyRecord(record: SerialRecord): Promise<void> {
+    const { target, signal } = this.#context;
+    signal?.throwIfAborted();
+    const name = recordName(this.#layout, record.id);
+    const bytes = encodeRecord(this.#layout, record);
+    if (!(await target.putIfAbsent(name, bytes)))
+      throw new PeatError('STORAGE', `another file stands at ${name} in the copy`, { file: name });
+    this.#records++;
+    this.#recordDeltas += record.entries.length;
+    this.#bytes += bytes.length;
   }
 
   async #clearLog(): Promise<void> {

@@ -10,6 +10,7 @@
 import { PeatError } from '../base/errors.ts';
 import { randomId, type System } from '../base/system.ts';
 import { encodeCheckedJson } from '../format/checked-json-encode.ts';
+import { LOCK_DIR_FEATURE } from '../format/features.ts';
 import { NAMESPACES_PREFIX, namespaceLayout, STORE_FILE } from '../format/layout.ts';
 import { decodeStoreFile, newStoreFile, type StoreFile } from '../format/store-file.ts';
 import type { Medium } from '../medium/medium.ts';
@@ -85,7 +86,8 @@ function copyOfStoreFile(file: StoreFile, target: Medium, system: System): Store
       createdAtMs: system.wallNowMs(),
     }),
     readerFeatures,
-    writerFeatures,
+    // A copy lies elsewhere, and keeps its locks in itself.
+    writerFeatures: writerFeatures.filter((feature) => feature !== LOCK_DIR_FEATURE),
   };
 }
 
@@ -101,14 +103,16 @@ async function verifyCopy(
   const report = await verifyStore({ medium: target, system }, { onFinding, signal });
   const first = damage[0];
   if (first !== undefined) throw new PeatError('CORRUPT', `the copy is damaged: ${first.file}: ${first.what}`, { file: first.file });
-  for (const { namespace, root, tables, entries, frames, deltas } of copied) {
+  for (const { namespace, root, tables, entries, frames, deltas, records, recordDeltas } of copied) {
     const found = report.namespaces.find((census) => census.namespace === namespace);
     const isSame =
       found?.root === root &&
       found.tables === tables &&
       found.entries === entries &&
       found.tailFrames === frames &&
-      found.tailDeltas === deltas;
+      found.tailDeltas === deltas &&
+      found.tailRecords === records &&
+      found.recordDeltas === recordDeltas;
     if (!isSame) {
       throw new PeatError('CORRUPT', `the copy of ${namespace} does not have what was copied: ${JSON.stringify(found)}`, { namespace });
     }

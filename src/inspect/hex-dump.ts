@@ -2,8 +2,9 @@
  * A file byte by byte, with what each field is: `peat inspect --hex`. The worked examples in `docs/format.md` are made by it. Binary forms
  * only; bytes that do not parse are shown as such.
  */
-import { ByteReader } from '../base/bytes.ts';
+import { ByteReader, MalformedError } from '../base/bytes.ts';
 import { FRAME_HEADER_BYTES, SEGMENT_HEADER_BYTES } from '../format/frame.ts';
+import { NONCE_CHARACTERS, RECORD_HEADER_BYTES, WRITER_CHARACTERS } from '../format/record.ts';
 import { FOOTER_BYTES } from '../format/table/footer.ts';
 import { dissectSegment } from './segment-anatomy.ts';
 import { parseStoreName } from './store-names.ts';
@@ -22,6 +23,7 @@ export function hexDump(bytes: Buffer, name: string): string[] | undefined {
   const map = new FieldMap(bytes);
   if (what.kind === 'segment') mapSegment(map, bytes, what.segment);
   else if (what.kind === 'segment-part') mapSegment(map, bytes, `${what.segment}/${String(what.part).padStart(8, '0')}`);
+  else if (what.kind === 'record') mapRecord(map, bytes);
   else if (what.kind === 'table-file') mapTables(map, bytes);
   else return undefined;
   return map.lines();
@@ -126,21 +128,56 @@ function mapSegment(map: FieldMap, bytes: Buffer, id: string): void {
 
 function mapBatch(fields: LabelledReader): void {
   const count = fields.number('varint', 'count');
-  for (let i = 0; i < count; i++) {
-    const flags = fields.number(
-      'u8',
-      (value) => `delta: flags ${value}${value === 0 ? ', put' : value === 1 ? ', delete' : ', put that expires'}`,
-    );
-    const keyLength = fields.number('varint', 'keyLength');
-    fields.text(keyLength, (key) => `key ${JSON.stringify(key)}`);
-    if ((flags & 2) !== 0) fields.number('varint', 'expiresAtMs');
-    if ((flags & 1) === 0) mapValue(fields);
-  }
+  for (let i = 0; i < count; i++) mapDeltaRest(fields, mapDeltaHead(fields));
+}
+
+/** Returns the flags. */
+function mapDeltaHead(fields: LabelledReader): number {
+  const flags = fields.number(
+    'u8',
+    (value) => `delta: flags ${value}${value === 0 ? ', put' : value === 1 ? ', delete' : ', put that expires'}`,
+  );
+  const keyLength = fields.number('varint', 'keyLength');
+  fields.text(keyLength, (key) => `key ${JSON.stringify(key)}`);
+  return flags;
+}
+
+function mapDeltaRest(fields: LabelledReader, flags: number): void {
+  if ((flags & 2) !== 0) fields.number('varint', 'expiresAtMs');
+  if ((flags & 1) === 0) mapValue(fields);
 }
 
 function mapValue(fields: LabelledReader): void {
   const length = fields.number('varint', 'valueLength');
   fields.skip(length, 'value, MessagePack');
+}
+
+/** As far as it parses. */
+function mapRecord(map: FieldMap, bytes: Buffer): void {
+  if (bytes.length < RECORD_HEADER_BYTES) return;
+  map.add(0, 8, `magic ${JSON.stringify(bytes.toString('latin1', 0, 8))}`);
+  map.add(8, 4, "checksum of the rest, seeded with the CRC-32 of the object's name");
+  const fields = new LabelledReader(map, bytes, { start: RECORD_HEADER_BYTES, end: bytes.length });
+  try {
+    fields.number('u8', (kind) => `kind ${kind}, ${['single', 'primary', 'secondary'][kind] ?? 'unknown'}`);
+    fields.text(NONCE_CHARACTERS, (nonce) => `nonce ${JSON.stringify(nonce)}`);
+    fields.number('varint', 'root');
+    for (let left = fields.number('varint', 'links'); left > 0; left--) {
+      fields.number('varint', 'link: stripe');
+      fields.number('varint', 'number');
+    }
+    for (let left = fields.number('varint', 'deltas'); left > 0; left--) mapRecordDelta(fields);
+  } catch (error) {
+    if (!(error instanceof MalformedError)) throw error;
+  }
+}
+
+function mapRecordDelta(fields: LabelledReader): void {
+  const flags = mapDeltaHead(fields);
+  fields.number('varint', (time) => `time ${time}, ${new Date(Math.floor(time / 1024)).toISOString()}`);
+  fields.text(WRITER_CHARACTERS, (writer) => `writer ${JSON.stringify(writer)}`);
+  fields.number('varint', 'sub');
+  mapDeltaRest(fields, flags);
 }
 
 function mapTables(map: FieldMap, bytes: Buffer): void {

@@ -6,6 +6,7 @@ import {
   type Inspection,
   type JsonInspection,
   type PlainInspection,
+  type RecordInspection,
   type SegmentInspection,
   type TableFacts,
   type TablesInspection,
@@ -20,6 +21,9 @@ export function inspectionText(inspection: Inspection): string[] {
       break;
     case 'segment':
       for (const line of segmentLines(inspection)) lines.push(line);
+      break;
+    case 'record':
+      for (const line of recordLines(inspection)) lines.push(line);
       break;
     case 'tables':
       for (const line of tablesLines(inspection)) lines.push(line);
@@ -59,7 +63,17 @@ function iso(ms: unknown): string {
   return Number.isNaN(date.getTime()) ? 'no time' : date.toISOString();
 }
 
-const ROOT_LISTS: ReadonlySet<string> = new Set(['absorbed', 'shards', 'files', 'dropped', 'counts', 'maxStamp', 'dropFloor']);
+const ROOT_LISTS: ReadonlySet<string> = new Set([
+  'absorbed',
+  'shards',
+  'files',
+  'dropped',
+  'counts',
+  'maxStamp',
+  'dropFloor',
+  'serialThrough',
+  'serialNonces',
+]);
 
 function rootLines(facts: Record<string, unknown>): string[] {
   const lines = fieldLines(facts, ROOT_LISTS);
@@ -71,6 +85,7 @@ function rootLines(facts: Record<string, unknown>): string[] {
     const [offset, sealed] = list(entry);
     lines.push(`  ${segment} up to ${String(offset)}${sealed === 1 ? ', sealed' : ''}`);
   }
+  for (const line of serialLines(record(facts['serialThrough']), record(facts['serialNonces']))) lines.push(line);
   const dropped = Object.entries(record(facts['dropped']));
   lines.push(`dropped ${dropped.length} files`);
   for (const [file, by] of dropped) lines.push(`  ${file} by root ${String(by)}`);
@@ -81,6 +96,16 @@ function rootLines(facts: Record<string, unknown>): string[] {
     const { from, tables } = record(shard);
     lines.push(`  from ${show(from)}`);
     for (const table of list(tables)) lines.push(`    ${tableRowText(list(table), files)}`);
+  }
+  return lines;
+}
+
+function serialLines(through: Record<string, unknown>, nonces: Record<string, unknown>): string[] {
+  const stripes = Object.entries(through).sort(([a], [b]) => Number(a) - Number(b));
+  const lines = [`records of ${stripes.length} stripes`];
+  for (const [stripe, number] of stripes) {
+    const last = list(nonces[stripe]).map((nonce) => (nonce === '' ? 'no effect' : String(nonce)));
+    lines.push(`  stripe ${stripe} up to ${String(number)}${last.length === 0 ? '' : `; the last ${last.length}: ${last.join(', ')}`}`);
   }
   return lines;
 }
@@ -149,6 +174,19 @@ function entryText({ key, deleted, valueBytes, value, valueText, expiresAt, abso
     ...(absorbedAt === undefined ? [] : [`absorbed by root ${absorbedAt}`]),
     ...(stamp === undefined ? [] : [`stamp ${stamp}`]),
   ].join(', ');
+}
+
+// ---- records
+
+function recordLines({ record: id, checksumOk, content }: RecordInspection): string[] {
+  // Without its name nothing can be said of the checksum; that stands among the problems.
+  const lines = id === undefined ? [] : [`number ${id.number} of stripe ${id.stripe}`, `checksum ${ok(checksumOk)}`];
+  if (content === undefined) return [...lines, 'its contents can not be read'];
+  const { kind, nonce, root, links, deltas } = content;
+  const goesWith = links.length === 0 ? '' : `, ${kind === 'primary' ? 'decides for' : 'decided by'} ${links.join(', ')}`;
+  lines.push(`${kind}${goesWith}; nonce ${show(nonce)}, rests on root ${root}, ${deltas.length} deltas`);
+  for (const delta of deltas) lines.push(`  ${entryText(delta)}`);
+  return lines;
 }
 
 // ---- tables

@@ -2,13 +2,15 @@
  * What `peat inspect` knows of a file, as plain JSON: recognised by its name, or else by what stands in it. Works on damaged files: what can be
  * read is there, and `problems` says where it can't.
  */
+import { MalformedError } from '../base/bytes.ts';
 import { isPeatError } from '../base/errors.ts';
 import { fromKey } from '../base/key.ts';
 import { stampTimeToMs } from '../base/stamp.ts';
 import { decodeValue } from '../base/value.ts';
 import { decodeCheckedJson } from '../format/checked-json.ts';
 import type { Entry } from '../format/entry.ts';
-import { parseSegmentId, parseTableFile } from '../format/layout.ts';
+import { namespaceLayout, parseSegmentId, parseTableFile, type RecordId, recordText } from '../format/layout.ts';
+import { decodeRecord, parseRecord, type RecordKind, type SerialRecord } from '../format/record.ts';
 import { mendCheckedJson } from './mend.ts';
 import { dissectSegment, type SegmentFrame } from './segment-anatomy.ts';
 import { parseStoreName, type StoreName } from './store-names.ts';
@@ -25,7 +27,7 @@ export interface EntryFacts {
   readonly deleted?: true;
   readonly expiresAt?: string;
   readonly absorbedAt?: number;
-  /** `time`, writer and sub-counter; in frames the frame's. */
+  /** `time`, writer and sub-counter; not in frames, where all deltas have the frame's. */
   readonly stamp?: string;
   readonly valueBytes?: number;
   /** The value itself, if it was asked for ... */
@@ -90,6 +92,25 @@ export interface SegmentInspection extends Common {
   readonly frames: readonly FrameFacts[];
 }
 
+export interface RecordInspection extends Common {
+  readonly form: 'record';
+  readonly record: RecordId | undefined;
+  /** False, too, where the name is not known that the checksum is seeded with. */
+  readonly checksumOk: boolean;
+  /** Undefined if nothing behind the header parses. */
+  readonly content: RecordFacts | undefined;
+}
+
+export interface RecordFacts {
+  readonly kind: RecordKind;
+  readonly nonce: string;
+  /** The root at which what it rests on was read. */
+  readonly root: number;
+  /** Names of the records that it goes with. */
+  readonly links: readonly string[];
+  readonly deltas: readonly EntryFacts[];
+}
+
 export interface TablesInspection extends Common {
   readonly form: 'tables';
   readonly madeFor: { readonly root: number; readonly pass: string; readonly index: number } | undefined;
@@ -102,7 +123,7 @@ export interface PlainInspection extends Common {
   readonly text: string;
 }
 
-export type Inspection = JsonInspection | SegmentInspection | TablesInspection | PlainInspection;
+export type Inspection = JsonInspection | SegmentInspection | RecordInspection | TablesInspection | PlainInspection;
 
 export interface InspectOptions {
   /** Its name in the store. */
@@ -126,6 +147,8 @@ export function inspectBytes(bytes: Buffer, options: InspectOptions = {}): Inspe
       return { ...common, ...inspectSegment(bytes, { segment: name.segment, part: undefined, values }) };
     case 'segment-part':
       return { ...common, ...inspectSegment(bytes, { segment: name.segment, part: name.part, values }) };
+    case 'record':
+      return { ...common, ...inspectRecord(bytes, { id: name.record, namespace: name.namespace, values }) };
     case 'table-file':
       return { ...common, ...inspectTables(bytes, { file: name.file, values }) };
     default:
@@ -141,6 +164,7 @@ type Part<T> = T extends unknown ? Omit<T, Without> : never;
 function inspectByContents(bytes: Buffer, { kind, values }: { kind: string; values: boolean }): Part<Inspection> {
   if (kind === 'unknown') {
     if (bytes.toString('latin1', 0, 8) === 'PEATLOG1') return inspectSegment(bytes, { segment: undefined, part: undefined, values });
+    if (bytes.toString('latin1', 0, 8) === 'PEATREC1') return inspectRecord(bytes, { id: undefined, namespace: undefined, values });
     if (bytes.toString('latin1', bytes.length - 8) === 'PEATTBL1') return inspectTables(bytes, { file: undefined, values });
     if (bytes[0] === 0x7b && bytes.includes('\ncrc32:')) return inspectJson(bytes, '', 'checked-json');
   }
@@ -163,12 +187,12 @@ function inspectJson(bytes: Buffer, file: string, kind: string): Omit<JsonInspec
       problems: [{ offset: mended?.offset ?? error.offset ?? 0, what: mended === undefined ? what : `${what}; this one byte is wrong` }],
       checksumOk: false,
       ...(mended === undefined ? {} : { wrongByteAt: mended.offset }),
-      content: parseLoosely(mended?.bytes ?? bytes),
+      content: parseLooselyJson(mended?.bytes ?? bytes),
     };
   }
 }
 
-function parseLoosely(bytes: Buffer): unknown {
+function parseLooselyJson(bytes: Buffer): unknown {
   const text = bytes.toString('utf8');
   try {
     return JSON.parse(text.slice(0, Math.max(0, text.lastIndexOf('\ncrc32:')))) as unknown;
@@ -205,22 +229,28 @@ function frameFacts(frame: SegmentFrame, values: boolean): FrameFacts {
   const { start, end, groupStart, kind } = frame;
   const whole = { offset: start, bytes: end - start, kind, groupStart };
   if (kind === 'seal') return { ...whole, ...(frame.count === undefined ? {} : { batches: frame.count }) };
-  return { ...whole, time: isoTime(frame.time), deltas: frame.entries.map((entry) => entryFacts(entry, { values, inFrame: true })) };
+  return { ...whole, time: isoTime(frame.time), deltas: frame.entries.map((entry) => entryFacts(entry, { values, stamp: false })) };
 }
 
 /** With the 1/1024 ms that ISO has no place for. */
 function isoTime(time: number): string {
   const ticks = time % 1024;
-  return `${new Date(stampTimeToMs(time)).toISOString()}${ticks === 0 ? '' : `+${ticks}/1024ms`}`;
+  return `${isoMs(stampTimeToMs(time))}${ticks === 0 ? '' : `+${ticks}/1024ms`}`;
 }
 
-function entryFacts({ key, stamp, value, expiresAtMs, absorbedAt }: Entry, show: { values: boolean; inFrame: boolean }): EntryFacts {
+/** A damaged record may hold any number. */
+function isoMs(ms: number): string {
+  const date = new Date(ms);
+  return Number.isNaN(date.getTime()) ? 'no time' : date.toISOString();
+}
+
+function entryFacts({ key, stamp, value, expiresAtMs, absorbedAt }: Entry, show: { values: boolean; stamp: boolean }): EntryFacts {
   return {
     key: fromKey(key),
     ...(value === undefined ? { deleted: true as const } : { valueBytes: value.length, ...showValue(value, show.values) }),
-    ...(expiresAtMs === 0 ? {} : { expiresAt: new Date(expiresAtMs).toISOString() }),
+    ...(expiresAtMs === 0 ? {} : { expiresAt: isoMs(expiresAtMs) }),
     ...(absorbedAt === 0 ? {} : { absorbedAt }),
-    ...(show.inFrame ? {} : { stamp: `${isoTime(stamp.time)} ${stamp.writer}${stamp.sub === 0 ? '' : ` ${stamp.sub}`}` }),
+    ...(show.stamp ? { stamp: `${isoTime(stamp.time)} ${stamp.writer}${stamp.sub === 0 ? '' : ` ${stamp.sub}`}` } : {}),
   };
 }
 
@@ -242,6 +272,47 @@ function showValue(bytes: Uint8Array, whole: boolean): Pick<EntryFacts, 'value' 
 /** JSON for what MessagePack holds; bigints as text. */
 export function valueJson(value: unknown): string {
   return JSON.stringify(value, (_name, inner: unknown) => (typeof inner === 'bigint' ? inner.toString() : inner)) ?? String(value);
+}
+
+// ---- records
+
+function inspectRecord(
+  bytes: Buffer,
+  { id, namespace, values }: { id: RecordId | undefined; namespace: string | undefined; values: boolean },
+): Omit<RecordInspection, Without> {
+  const problems: Problem[] = [];
+  if (id === undefined || namespace === undefined)
+    problems.push({ offset: 0, what: "without the record's name its checksum can't be checked" });
+  else {
+    try {
+      decodeRecord(namespaceLayout(namespace), id, bytes);
+    } catch (error) {
+      if (!isPeatError(error, 'CORRUPT')) throw error;
+      problems.push({ offset: error.offset ?? 0, what: error.message.replace(`${error.file}: `, '').replace(/ at byte \d+$/, '') });
+    }
+  }
+  const content = parseLooselyRecord(bytes, id);
+  return {
+    form: 'record',
+    kind: 'record',
+    problems,
+    record: id,
+    checksumOk: problems.length === 0,
+    content: content === undefined ? undefined : recordFacts(content, values),
+  };
+}
+
+function parseLooselyRecord(bytes: Buffer, id: RecordId = { stripe: 0, number: 0 }): SerialRecord | undefined {
+  try {
+    return parseRecord(id, bytes);
+  } catch (error) {
+    if (!(error instanceof MalformedError)) throw error;
+    return undefined;
+  }
+}
+
+function recordFacts({ kind, nonce, root, links, entries }: SerialRecord, values: boolean): RecordFacts {
+  return { kind, nonce, root, links: links.map(recordText), deltas: entries.map((entry) => entryFacts(entry, { values, stamp: true })) };
 }
 
 // ---- tables
@@ -268,7 +339,7 @@ function inspectTables(bytes: Buffer, { file, values }: { file: string | undefin
 function blockFacts({ offset, length, block }: TableBlock, tableAt: number, values: boolean): BlockFacts {
   const whole = { offset: tableAt + offset, bytes: length, ok: block !== undefined };
   if (block === undefined) return whole;
-  const contents = Array.from({ length: block.length }, (_, i) => entryFacts(block.entryAt(i), { values, inFrame: false }));
+  const contents = Array.from({ length: block.length }, (_, i) => entryFacts(block.entryAt(i), { values, stamp: true }));
   const range = { entries: block.length, first: fromKey(block.keyAt(0)), last: fromKey(block.keyAt(block.length - 1)) };
   return { ...whole, ...range, ...(values ? { contents } : {}) };
 }

@@ -12,6 +12,14 @@
  * - Frames below the damaged root's horizon count again. Their writers were told that they are dead, and have written them again with newer
  *   stamps, which win.
  *
+ * Numbers of read-modify-write records are not used again: `serialThrough` is P's. Where more roots than N can't be read, records may have gone
+ * since P; a stripe goes on behind the last number that is missing below one that is there, for what is gone was absorbed, and so was all
+ * before it. Of a stripe of which no file is left nothing tells how far it had come: it goes on from P, which is reported, since a process
+ * that has been running since then could take a new record for one that it has read.
+ *
+ * A record that was void by the damaged root's horizon would count again, beside what its caller made of it the second time. That can only be where P
+ * had begun a drain, and a record lies below it; that is reported, too.
+ *
  * What can't be proved, and is reported: without P at all, tables that were dropped but not yet deleted count again, and a key whose tombstone was
  * already dropped may show an old value.
  */
@@ -22,10 +30,13 @@ import { compareStamps, maxStamp, type Stamp } from '../base/stamp.ts';
 import { newNonce, type System } from '../base/system.ts';
 import type { Entry } from '../format/entry.ts';
 import { type NamespaceLayout, parseRootName, parseTableFile, rootName } from '../format/layout.ts';
-import { NO_COUNTS, type Root } from '../format/root.ts';
+import { NO_COUNTS, type Root, serialThrough } from '../format/root.ts';
 import { assertRootIs, decodeRoot } from '../format/root-codec.ts';
+import { listLog } from '../log/log-listing.ts';
+import { readRecord } from '../log/record-log.ts';
 import { newRoot } from '../manifest/commit-root.ts';
 import type { Medium } from '../medium/medium.ts';
+import { runAsync } from '../medium/steps.ts';
 import { mendCheckedJson } from './mend.ts';
 import { dissectTable, sliceTables } from './table-anatomy.ts';
 
@@ -131,7 +142,10 @@ export async function rebuildRoot(context: RootsContext, found: RootsFound): Pro
   }
   if (base !== undefined && base.number === found.newest - 1) {
     const how = `root ${base.number} and the log have everything that root ${found.newest} had`;
-    return { root, extras: [], how, risk: undefined };
+    const risk = (await hasRecordsBelow(context, base))
+      ? 'nothing; but an update that had stalled for very long may count, although its caller was told that it did not happen'
+      : undefined;
+    return { root, extras: [], how, risk };
   }
   const from = base?.number ?? -1;
   const { entries, newestStamp, files } = await newestEntries(context, from);
@@ -140,7 +154,48 @@ export async function rebuildRoot(context: RootsContext, found: RootsFound): Pro
     base === undefined
       ? 'deleted keys may show an old value again, and what tables that can not be read held is lost'
       : `what was absorbed after root ${from} into tables that can not be read is lost`;
-  return { root: { ...root, maxStamp: maxStamp(root.maxStamp, newestStamp) }, extras: entries, how, risk };
+  const serial = await raiseThrough(context, root);
+  const restart = 'numbers of updates that were absorbed since may come again: start processes anew that have the store open';
+  return {
+    root: { ...root, ...serial, maxStamp: maxStamp(root.maxStamp, newestStamp) },
+    extras: entries,
+    how,
+    risk: base !== undefined && serial.serialThrough.size === 0 ? risk : `${risk}; ${restart}`,
+  };
+}
+
+/** Whether records that the next root may have declared void lie below the drain of `root`. */
+async function hasRecordsBelow(context: RootsContext, root: Root): Promise<boolean> {
+  if (root.drain <= root.horizon) return false;
+  for (const [stripe, listed] of (await runAsync(listLog(context.layout), context)).records) {
+    for (const { number } of listed) {
+      if (number <= serialThrough(root, stripe)) continue;
+      try {
+        const record = await runAsync(readRecord(context.layout, { stripe, number }), context);
+        if (record !== undefined && record.root >= root.horizon && record.root < root.drain) return true;
+      } catch (error) {
+        if (!isPeatError(error, 'CORRUPT')) throw error;
+      }
+    }
+  }
+  return false;
+}
+
+/** Each stripe goes on behind the last number that is gone; nobody's nonces are known there. */
+async function raiseThrough(context: RootsContext, root: Root): Promise<Pick<Root, 'serialThrough' | 'serialNonces'>> {
+  const through = new Map(root.serialThrough);
+  const nonces = new Map(root.serialNonces);
+  for (const [stripe, listed] of (await runAsync(listLog(context.layout), context)).records) {
+    const known = serialThrough(root, stripe);
+    const gone = listed.reduce((last, { number }, i) => {
+      const before = listed[i - 1]?.number ?? known;
+      return number > Math.max(before, known) + 1 ? number - 1 : last;
+    }, known);
+    if (gone === known) continue;
+    through.set(stripe, gone);
+    nonces.delete(stripe);
+  }
+  return { serialThrough: through, serialNonces: nonces };
 }
 
 /** The newest version of each key in all tables that were made for roots after `from`. */

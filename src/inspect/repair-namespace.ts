@@ -5,7 +5,7 @@
  * Order of the steps: find what is damaged and plan the root → copy every damaged file to `quarantine/` → write the tables → put the root; if that
  * loses a race, start over → only then delete roots that can't be read. A crash between any two leaves copies and unnamed tables, nothing worse.
  */
-import { compactorLock } from '../../compactor/index.ts';
+import { compactorLock, LOCK_SITES } from '../../compactor/index.ts';
 import { PeatError } from '../base/errors.ts';
 import { fromKey, type Key, show } from '../base/key.ts';
 import { compareStamps, maxStamp, type Stamp } from '../base/stamp.ts';
@@ -23,6 +23,7 @@ import { quarantine } from './quarantine.ts';
 import { findRoots, type RootsFound, rebuildRoot } from './rebuild-root.ts';
 import { pushEntries, replaceTables, type TableSink } from './repair-tables.ts';
 import { type SalvagedSegment, salvageLog } from './salvage-log.ts';
+import { type LostRecord, salvageRecords } from './salvage-records.ts';
 import { type LostRange, salvageTable } from './salvage-table.ts';
 import { tablesOf } from './verify-tables.ts';
 
@@ -64,6 +65,7 @@ export async function planRepair(context: RepairContext): Promise<NamespaceRepai
 /** Does it. @throws PeatError `LOCK_TIMEOUT` if a compactor holds the lock for too long; `TEMPORARY`, `STORAGE` */
 export async function repairNamespace(context: RepairContext): Promise<NamespaceRepair> {
   await using held = await compactorLock(context).acquire({
+    site: LOCK_SITES.repair,
     leaseMs: LEASE_MS,
     maxWaitMs: LOCK_WAIT_MS,
     signal: context.signal,
@@ -180,12 +182,18 @@ class Planner implements TableSink {
     if (tables === 'changed') return 'changed';
     const log = await salvageLog(this.#context, root);
     for (const segment of log) this.#planSegment(segment);
-    if (tables.replacements.size === 0 && log.length === 0 && extras.length === 0) return undefined;
+    const salvaged = await salvageRecords(this.#context, { ...root, number: found.newest });
+    if (salvaged === 'changed') return 'changed';
+    for (const lost of salvaged?.lost ?? []) this.#planRecord(lost);
+    if (tables.replacements.size === 0 && log.length === 0 && extras.length === 0 && salvaged === undefined) return undefined;
 
-    const fresh = this.#newestOf(extras, log);
-    const shards = pushEntries(replaceTables(root.shards, tables.replacements), fresh, this);
     const frames = log.flatMap((segment) => segment.frames);
-    const deltasIn = frames.reduce((sum, frame) => sum + frame.entries.length, 0) + extras.length;
+    const records = salvaged?.records ?? [];
+    const taken = [...frames, ...records].flatMap(({ entries }) => entries);
+    const fresh = this.#newestOf(extras, taken);
+    const shards = pushEntries(replaceTables(root.shards, tables.replacements), fresh, this);
+    const lostDeltas = salvaged?.lostDeltas ?? 0;
+    const deltasIn = taken.length + extras.length + lostDeltas;
     const entriesRead = [...tables.replacements.keys()].reduce((sum, { entries }) => sum + entries, 0);
     return {
       ...root,
@@ -193,15 +201,17 @@ class Planner implements TableSink {
       absorbed: new Map([...root.absorbed, ...log.map(({ segment, absorbed }) => [segment.text, absorbed] as const)]),
       maxStamp: fresh.reduce<Stamp | undefined>((newest, { stamp }) => maxStamp(newest, stamp), root.maxStamp),
       dropped: this.#droppedBy(root, shards),
+      serialThrough: salvaged?.serialThrough ?? root.serialThrough,
+      serialNonces: salvaged?.serialNonces ?? root.serialNonces,
       counts: {
         ...NO_COUNTS,
-        framesIn: frames.length,
+        framesIn: frames.length + records.length,
         deltasIn,
-        logBytesIn: frames.reduce((sum, { start, end }) => sum + end - start, 0),
+        logBytesIn: frames.reduce((sum, { start, end }) => sum + end - start, 0) + records.reduce((sum, { bytes }) => sum + bytes, 0),
         entriesRead,
         entriesWritten: entriesRead - tables.lostEntries + fresh.length,
-        superseded: deltasIn - fresh.length,
-        salvageLost: tables.lostEntries,
+        superseded: deltasIn - lostDeltas - fresh.length,
+        salvageLost: tables.lostEntries + lostDeltas,
         tableBytesOut: this.#tableBytes,
       },
     };
@@ -217,15 +227,13 @@ class Planner implements TableSink {
   }
 
   /** The newest version of each key, in order; those that a tombstone's rules apply to carry the root that absorbs them. */
-  #newestOf(extras: readonly Entry[], log: readonly SalvagedSegment[]): Entry[] {
+  #newestOf(extras: readonly Entry[], taken: readonly Entry[]): Entry[] {
     const newest = new Map<Key, Entry>(extras.map((entry) => [entry.key, entry]));
-    for (const { frames } of log) {
-      for (const entry of frames.flatMap(({ entries }) => entries)) {
-        const other = newest.get(entry.key);
-        if (other !== undefined && compareStamps(entry.stamp, other.stamp) <= 0) continue;
-        const isMarked = entry.value === undefined || entry.expiresAtMs !== 0;
-        newest.set(entry.key, isMarked ? { ...entry, absorbedAt: this.#number } : entry);
-      }
+    for (const entry of taken) {
+      const other = newest.get(entry.key);
+      if (other !== undefined && compareStamps(entry.stamp, other.stamp) <= 0) continue;
+      const isMarked = entry.value === undefined || entry.expiresAtMs !== 0;
+      newest.set(entry.key, isMarked ? { ...entry, absorbedAt: this.#number } : entry);
     }
     return [...newest.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
   }
@@ -239,6 +247,12 @@ class Planner implements TableSink {
         lost: `the batches in these ${bytes} bytes`,
       });
     }
+  }
+
+  #planRecord({ file, what, lost, isThere }: LostRecord): void {
+    const action = { file, what, does: 'absorb all records that can be read, and count this one as without effect', lost };
+    if (isThere) this.#act(action);
+    else this.#actions.push(action);
   }
 
   // ---- tables

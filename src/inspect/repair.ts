@@ -122,7 +122,7 @@ function rebuildStoreFile(
       file: STORE_FILE,
       what: bytes === undefined ? 'it is not there' : 'it is damaged',
       does: `make it anew: ${segments} segments, the default constants, a new store id`,
-      lost: 'its id, file modes and group; if its constants were others than the defaults, stop all processes before you go on',
+      lost: 'its id, file modes and group, and where its locks are if that was elsewhere; if its constants were others than the defaults, stop all processes before you go on',
     },
   };
 }

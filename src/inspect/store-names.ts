@@ -1,5 +1,13 @@
 /** What a name in a store stands for: the reverse of `format/layout.ts`, for tools that meet every file. */
-import { NAMESPACES_PREFIX, parseSegmentId, parseTableFile, STORE_FILE, TMP_PREFIX } from '../format/layout.ts';
+import {
+  NAMESPACES_PREFIX,
+  parseRecordText,
+  parseSegmentId,
+  parseTableFile,
+  type RecordId,
+  STORE_FILE,
+  TMP_PREFIX,
+} from '../format/layout.ts';
 
 export const QUARANTINE_PREFIX = 'quarantine/';
 
@@ -8,6 +16,7 @@ export type StoreName =
   | { readonly kind: 'root'; readonly namespace: string; readonly number: number }
   | { readonly kind: 'segment'; readonly namespace: string; readonly segment: string }
   | { readonly kind: 'segment-part'; readonly namespace: string; readonly segment: string; readonly part: number }
+  | { readonly kind: 'record'; readonly namespace: string; readonly record: RecordId }
   | { readonly kind: 'table-file'; readonly namespace: string; readonly file: string }
   | { readonly kind: 'ticket' | 'marker' | 'beat' | 'floor'; readonly lock: string; readonly number: number }
   | { readonly kind: 'tmp' }
@@ -19,7 +28,7 @@ const UNKNOWN: StoreName = { kind: 'unknown' };
 const NAMESPACED = /^ns\/([a-z0-9][a-z0-9._-]{0,127})\/(root|log|shard)\/(.+)$/;
 const ROOT_NUMBER = /^\d{20}$/;
 const PART = /^(.+)\/(\d{8,9})$/;
-const LOCK = /^(lock\/(?:user|compactor|stripe)\/[^/]+\/)(?:(\d{20})(\.done|\.beat-\d{8,15})?|floor-(\d{20}))$/;
+const LOCK = /^(lock\/(?:user|compactor|stripe|structural)\/[^/]+\/)(?:(\d{20})(\.done|\.beat-\d{8,15})?|floor-(\d{20}))$/;
 /** Where one file was taken out more than once, later copies have a number. */
 const COPY_NUMBER = /~\d+$/;
 
@@ -42,6 +51,8 @@ function parseNamespaced(name: string): StoreName {
   if (folder === 'root') return ROOT_NUMBER.test(rest) ? { kind: 'root', namespace, number: Number(rest) } : UNKNOWN;
   if (folder === 'shard') return parseTableFile(rest) === undefined ? UNKNOWN : { kind: 'table-file', namespace, file: rest };
   if (parseSegmentId(rest) !== undefined) return { kind: 'segment', namespace, segment: rest };
+  const record = parseRecordText(rest);
+  if (record !== undefined) return { kind: 'record', namespace, record };
   const part = PART.exec(rest);
   if (part === null || parseSegmentId(part[1] as string) === undefined) return UNKNOWN;
   return { kind: 'segment-part', namespace, segment: part[1] as string, part: Number(part[2]) };

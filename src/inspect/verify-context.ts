@@ -27,6 +27,11 @@ export interface NamespaceCensus {
   readonly tailFrames: number;
   readonly tailDeltas: number;
   readonly tornBytes: number;
+  /** Files of read-modify-write records. */
+  readonly records: number;
+  /** Of these, those that the root has not absorbed, and their deltas. */
+  readonly tailRecords: number;
+  readonly recordDeltas: number;
 }
 
 export interface VerifyContext {

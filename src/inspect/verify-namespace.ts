@@ -2,7 +2,7 @@
  * Verifies one namespace while others write and compact.
  *
  * Order of the steps: roots → tables that they name; where one of the newest root's is gone and a newer root has come, once more from
- * there → log, with a root read after its listing began → files that nothing names. What a newer root replaced is not reported as missing.
+ * there → log, with a root read after its listing began → records → files that nothing names. What a newer root replaced is not reported as missing.
  */
 import type { NamespaceLayout } from '../format/layout.ts';
 import type { Root } from '../format/root.ts';
@@ -10,6 +10,7 @@ import { highestRootNumber } from '../manifest/newest-root.ts';
 import { runAsync } from '../medium/steps.ts';
 import type { NamespaceCensus, VerifyContext } from './verify-context.ts';
 import { LogVerifier } from './verify-log.ts';
+import { RecordsVerifier } from './verify-records.ts';
 import { RootsVerifier, type VerifiedRoot } from './verify-roots.ts';
 import { TablesVerifier, tablesOf } from './verify-tables.ts';
 
@@ -36,6 +37,10 @@ export async function verifyNamespace(context: VerifyContext, layout: NamespaceL
     meter.begin('log', layout.namespace);
     // What was compacted since is not counted as a tail: the root may be older than the segments, never the other way round.
     const log = await new LogVerifier(context, layout, newestReadable(await roots.update()) ?? newest).verify();
+    const records = await new RecordsVerifier(context, layout).verify(async () => {
+      const now = await roots.update();
+      return { root: newestReadable(now) ?? newest, highest: now.at(-1)?.number ?? newest.number };
+    });
     meter.begin('tables', layout.namespace);
     await tables.verifyRest(files, newestReadable(await roots.update()) ?? newest, present);
     const named = tablesOf(newest);
@@ -48,6 +53,7 @@ export async function verifyNamespace(context: VerifyContext, layout: NamespaceL
       tables: named.length,
       entries: named.reduce((sum, { entries }) => sum + entries, 0),
       ...log,
+      ...records,
     };
   }
 }
@@ -70,6 +76,20 @@ function reportNoRoot({ findings }: VerifyContext, layout: NamespaceLayout, root
       : 'if it should exist: restore a backup',
   });
   const state = isDamaged ? 'unreadable' : 'none';
-  const nothing = { shards: 0, tables: 0, entries: 0, segments: 0, tailFrames: 0, tailDeltas: 0, tornBytes: 0 };
-  return { namespace: layout.namespace, root: undefined, state, roots: roots.length, ...nothing };
+  return {
+    namespace: layout.namespace,
+    root: undefined,
+    state,
+    roots: roots.length,
+    shards: 0,
+    tables: 0,
+    entries: 0,
+    segments: 0,
+    tailFrames: 0,
+    tailDeltas: 0,
+    tornBytes: 0,
+    records: 0,
+    tailRecords: 0,
+    recordDeltas: 0,
+  };
 }

@@ -5,7 +5,8 @@
 import { createHash } from 'node:crypto';
 import { isPeatError } from '../base/errors.ts';
 import { type NamespaceLayout, parseSegmentId, parseTableFile, rootName } from '../format/layout.ts';
-import type { Root, TableRef } from '../format/root.ts';
+import { NONCE_CHARACTERS } from '../format/record.ts';
+import { type Root, SERIAL_NONCES_KEPT, serialThrough, type TableRef } from '../format/root.ts';
 import { assertRootIs, decodeRoot } from '../format/root-codec.ts';
 import { datedRoots } from '../manifest/root-ages.ts';
 import { readObject, type VerifyContext } from './verify-context.ts';
@@ -83,6 +84,7 @@ export class RootsVerifier {
     if (before?.root === undefined) return;
     if (root.previous === before.sha256) {
       if (root.state === 'live') this.#checkEntries(before.root, root);
+      this.#checkSerial(before.root, root);
       return;
     }
     this.#context.findings.add({
@@ -105,6 +107,17 @@ export class RootsVerifier {
     const expected = countEntries(before) - root.counts.entriesRead + root.counts.entriesWritten;
     const found = countEntries(root);
     if (found !== expected) this.#reportContents(root.number, `its tables have ${found} entries, which should be ${expected}`);
+  }
+
+  /** Numbers of records are never used twice. */
+  #checkSerial(before: Root, root: Root): void {
+    for (const [stripe, through] of before.serialThrough) {
+      if (serialThrough(root, stripe) >= through) continue;
+      this.#reportContents(
+        root.number,
+        `its serialThrough of stripe ${stripe} went back from ${through} to ${serialThrough(root, stripe)}`,
+      );
+    }
   }
 
   #reportContents(number: number, what: string): void {
@@ -162,6 +175,10 @@ function referenceProblems(root: Root): string[] {
   if (forgot > number + 1) problems.push(`it forgot segments of roots to come (${forgot})`);
   for (const text of root.absorbed.keys())
     if (parseSegmentId(text) === undefined) problems.push(`it absorbed ${text}, which is no segment`);
+  for (const [stripe, nonces] of root.serialNonces) {
+    const isRight = nonces.length <= SERIAL_NONCES_KEPT && nonces.every((nonce) => nonce === '' || nonce.length === NONCE_CHARACTERS);
+    if (!isRight || nonces.length > serialThrough(root, stripe)) problems.push(`the nonces of stripe ${stripe} are none of its records'`);
+  }
   const named = new Set(root.shards.flatMap(({ tables }) => tables.map(({ file }) => file)));
   for (const file of root.dropped.keys()) if (named.has(file)) problems.push(`it both names and drops ${file}`);
   return problems;

@@ -69,9 +69,10 @@ function progressText(verb: string, { namespace, tables, tablesTotal, frames, by
 
 async function print(output: Output, report: CopyReport, { verb, to }: { verb: string; to: string }): Promise<void> {
   if (output.json) return await output.jsonLine(report);
-  for (const { namespace, root, tables, entries, frames, deltas } of report.namespaces) {
+  for (const { namespace, root, tables, entries, frames, deltas, records, recordDeltas } of report.namespaces) {
     await output.line(
-      `${namespace}: root ${root}, ${tables} tables with ${entries} entries, tail of ${frames} frames with ${deltas} deltas: in = out`,
+      `${namespace}: root ${root}, ${tables} tables with ${entries} entries, tail of ${frames} frames with ${deltas} deltas` +
+        `${records === 0 ? '' : ` and ${records} records with ${recordDeltas}`}: in = out`,
     );
   }
   await output.line(

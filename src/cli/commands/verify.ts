@@ -66,7 +66,9 @@ function reportLines({ counts, files, bytes, namespaces, clean }: VerifyReport):
 
 function namespaceLine(census: NamespaceCensus): string {
   const { namespace, root, state, roots, shards, tables, entries, segments, tailFrames, tailDeltas, tornBytes } = census;
+  const { records, tailRecords, recordDeltas } = census;
   if (state !== 'live') return `${namespace}: ${state}${root === undefined ? '' : ` (root ${root})`}`;
   const torn = tornBytes === 0 ? '' : `, ${tornBytes} torn bytes`;
-  return `${namespace}: root ${root} of ${roots}, ${shards} shards, ${tables} tables, ${entries} entries; ${segments} segments, tail of ${tailFrames} frames, ${tailDeltas} deltas${torn}`;
+  const updates = records === 0 ? '' : `; ${records} records, tail of ${tailRecords}, ${recordDeltas} deltas`;
+  return `${namespace}: root ${root} of ${roots}, ${shards} shards, ${tables} tables, ${entries} entries; ${segments} segments, tail of ${tailFrames} frames, ${tailDeltas} deltas${torn}${updates}`;
 }

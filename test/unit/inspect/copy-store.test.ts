@@ -1,14 +1,16 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { isPeatError, type PeatError } from '../../../src/base/errors.ts';
+import type { Key } from '../../../src/base/key.ts';
 import { namespaceLayout, STORE_FILE } from '../../../src/format/layout.ts';
 import { open } from '../../../src/index.ts';
 import { copyStore } from '../../../src/inspect/copy-store.ts';
+import { listLog } from '../../../src/log/log-listing.ts';
 import { commitRoot, nextRoot, readRootBase } from '../../../src/manifest/commit-root.ts';
 import type { Medium } from '../../../src/medium/medium.ts';
 import { MemoryMedium } from '../../../src/medium/memory-medium.ts';
 import { runAsync } from '../../../src/medium/steps.ts';
 import { FrozenMedium } from '../../support/frozen-medium.ts';
-import { naiveValues } from '../../support/naive-read.ts';
+import { naiveRead, naiveValues } from '../../support/naive-read.ts';
 import { Zoo } from '../../support/store-zoo.ts';
 
 const zoo = new Zoo();
@@ -42,9 +44,31 @@ describe('copying a store', () => {
     const appended = new MemoryMedium({ system, canAppend: true });
     const report = await copyStore({ source: framed, target: appended, system });
     expect(report.namespaces.map(({ bytes: _bytes, ...counts }) => counts)).toEqual([
-      { namespace: 'zoo', root: 3, tables: 3, entries: 30, frames: 10, deltas: 10 },
+      { namespace: 'zoo', root: 3, tables: 3, entries: 30, frames: 10, deltas: 10, records: 8, recordDeltas: 7 },
     ]);
     expect(await valuesOf(appended)).toEqual(await valuesOf(zoo.medium));
+  });
+
+  it('keeps what updates changed, with its stamps, and the numbers that the next ones follow', async () => {
+    const target = new MemoryMedium({ system, canAppend: true });
+    await copyStore({ source: zoo.medium, target, system });
+    const context = { medium: target, system, layout: zoo.layout };
+    const [source, copy] = [await naiveRead({ medium: zoo.medium, system, layout: zoo.layout }), await naiveRead(context)];
+    const [updated, stripe] = ['key/000' as Key, zoo.stripeOf('key/000')];
+    expect(copy.newest.get(updated)).toEqual(source.newest.get(updated));
+    expect(copy.newest.get(updated)?.stamp.sub).toBe(1);
+    expect(copy.root.serialThrough).toEqual(source.root.serialThrough);
+    const { records } = await runAsync(listLog(zoo.layout), context);
+    expect(records.get(stripe)?.map(({ number }) => number)).toEqual([2, 3]);
+  });
+
+  it('keeps all parts of an update of several stripes, and leaves one out that was not decided', async () => {
+    const target = new MemoryMedium({ system, canAppend: true });
+    await copyStore({ source: zoo.medium, target, system });
+    const { records } = await runAsync(listLog(zoo.layout), { medium: target, system });
+    const stripes = (keys: readonly string[]): boolean[] => keys.map((key) => records.has(zoo.stripeOf(key)));
+    expect(stripes(['key/004', 'key/005', 'key/006'])).toEqual([true, true, true]);
+    expect(stripes(['key/009', 'key/010'])).toEqual([false, false]);
   });
 
   it('refuses a target that is not empty, and leaves it as it is', async () => {

@@ -36,7 +36,8 @@ describe('inspecting', () => {
   it('shows damaged files as far as they can be read', async () => {
     const parts: string[] = [];
     for (const [name, bytes] of store.files) {
-      if (!['root', 'segment', 'segment-part', 'table-file', 'store-file', 'ticket'].includes(parseStoreName(name).kind)) continue;
+      if (!['root', 'segment', 'segment-part', 'record', 'table-file', 'store-file', 'ticket'].includes(parseStoreName(name).kind))
+        continue;
       for (const part of [0.1, 0.5, 0.95]) {
         const damaged = Buffer.from(bytes);
         const at = Math.floor(bytes.length * part);
@@ -81,6 +82,9 @@ describe('inspecting', () => {
     const root = 'ns/runs/root/00000000000000000001';
     expect(storeNameOfPath(`/data/ns/index/${root}`)).toBe(root);
     expect(storeNameOfPath(`/tmp/a/quarantine/${root}`)).toBe(`quarantine/${root}`);
+    const record = 'ns/runs/log/s7-00000000000000000012';
+    expect(storeNameOfPath(`/data/index/${record}`)).toBe(record);
+    expect(storeNameOfPath('/data/ns/runs/log/s7-12')).toBeUndefined();
     expect(storeNameOfPath('/data/index/peat.json')).toBe('peat.json');
     expect(storeNameOfPath('/data/index/other.txt')).toBeUndefined();
   });

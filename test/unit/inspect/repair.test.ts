@@ -1,9 +1,12 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { rootName, STORE_FILE } from '../../../src/format/layout.ts';
+import type { Key } from '../../../src/base/key.ts';
+import { encodeValue } from '../../../src/base/value.ts';
+import { recordName, rootName, STORE_FILE } from '../../../src/format/layout.ts';
+import type { SerialRecord } from '../../../src/format/record.ts';
 import type { Finding } from '../../../src/inspect/finding.ts';
 import { type RepairAction, type RepairReport, repairStore } from '../../../src/inspect/repair.ts';
 import { verifyStore } from '../../../src/inspect/verify.ts';
-import { naiveValues } from '../../support/naive-read.ts';
+import { naiveRead, naiveValues } from '../../support/naive-read.ts';
 import { Zoo } from '../../support/store-zoo.ts';
 
 let zoo: Zoo;
@@ -113,6 +116,166 @@ describe('repairing', () => {
     await rewrite(await segmentOf(1), flip(20));
     await repair();
     expect([...(await values()).keys()]).toEqual(['b']);
+  });
+
+  describe('a record', () => {
+    const fileOf = ({ id }: Pick<SerialRecord, 'id'>): string => recordName(zoo.layout, id);
+    const serial = async (key: string): Promise<{ through: number; nonces: readonly string[] }> => {
+      const { root } = await naiveRead(zoo);
+      const stripe = zoo.stripeOf(key);
+      return { through: root.serialThrough.get(stripe) ?? 0, nonces: root.serialNonces.get(stripe) ?? [] };
+    };
+    /** Keys of three stripes, in their order. */
+    const [first, second, third] = ['key/004', 'key/005', 'key/006'] as const;
+
+    it('that is damaged is given up, and everything else is kept', async () => {
+      const [one, two, three] = [await zoo.putRecord({ a: 1 }), await zoo.putRecord({ a: 2 }), await zoo.putRecord({ a: 3, 'key/008': 3 })];
+      const other = await zoo.putRecord({ c: 1 });
+      await zoo.append(zoo.openWriter(), { d: 1 });
+      await rewrite(fileOf(two), flip(30));
+      const { actions, report } = await repair();
+      expect(actions).toMatchObject([{ file: fileOf(two), lost: 'what it changed' }]);
+      expect(report.roots).toEqual([{ namespace: 'zoo', root: 1 }]);
+      expect([...(await values()).keys()]).toEqual(['a', 'c', 'd', 'key/008']);
+      expect(await serial('a')).toEqual({ through: 3, nonces: [one.nonce, '', three.nonce] });
+      expect(await serial('c')).toEqual({ through: 1, nonces: [other.nonce] });
+      expect((await naiveRead(zoo)).root.counts).toMatchObject({ deltasIn: 5, entriesWritten: 3, superseded: 1, salvageLost: 1 });
+      // Updates go on, with numbers that nobody had.
+      await zoo.putRecord({ a: 4 }, { root: 1 });
+      expect((await naiveRead(zoo)).newest.get('a' as Key)?.value).toEqual(encodeValue(4));
+      expect(await damage()).toEqual([]);
+    });
+
+    it('that is missing is given up, and its number is not used again', async () => {
+      const [, two, three] = [await zoo.putRecord({ a: 1 }), await zoo.putRecord({ 'key/008': 2 }), await zoo.putRecord({ a: 3 })] as [
+        SerialRecord,
+        SerialRecord,
+        SerialRecord,
+      ];
+      await zoo.medium.delete([fileOf(two)]);
+      const { actions } = await repair();
+      expect(actions).toMatchObject([{ file: fileOf(two), what: 'the record is gone', lost: 'what it changed' }]);
+      expect((await serial('a')).through).toBe(three.id.number);
+      expect([...(await values()).keys()]).toEqual(['a']);
+    });
+
+    it('that is damaged at the end of its stripe keeps its number', async () => {
+      await zoo.putRecord({ a: 1 });
+      const two = await zoo.putRecord({ a: 2 });
+      await rewrite(fileOf(two), flip(13));
+      await repair();
+      expect((await serial('a')).through).toBe(2);
+      expect((await zoo.nextRecord(zoo.stripeOf('a'))).number).toBe(3);
+      expect((await naiveRead(zoo)).newest.get('a' as Key)?.value).toEqual(encodeValue(1));
+    });
+
+    it('keeps the deletes and expiries that it takes in', async () => {
+      const writer = zoo.openWriter();
+      await zoo.append(writer, { a: 1, b: 1 });
+      await writer.seal();
+      await zoo.compact();
+      await zoo.putRecord({ a: undefined }, { root: 1 });
+      const lost = await zoo.putRecord({ c: 1 }, { root: 1 });
+      await rewrite(fileOf(lost), flip(30));
+      await repair();
+      expect([...(await values()).keys()]).toEqual(['b']);
+      expect((await naiveRead(zoo)).newest.get('a' as Key)?.absorbedAt).toBe(2);
+    });
+
+    it('of an update that was decided is lost alone, at the end of its stripe, too', async () => {
+      const [b, c] = (await zoo.putUpdate({ [first]: 1, [second]: 1, [third]: 1 })) as [SerialRecord, SerialRecord];
+      await rewrite(fileOf(b), flip(30));
+      await zoo.medium.delete([fileOf(c)]);
+      const { actions } = await repair();
+      expect(actions.map(({ file }) => file).sort()).toEqual([fileOf(b), fileOf(c)].sort());
+      expect([...(await values()).keys()]).toEqual([first]);
+      expect(await serial(third)).toEqual({ through: 1, nonces: [''] });
+    });
+
+    it('of an update whose primary is lost is given up with it', async () => {
+      const [b, primary] = (await zoo.putUpdate({ [first]: 1, [second]: 1 })) as [SerialRecord, SerialRecord];
+      await zoo.putRecord({ [second]: 'later' });
+      await rewrite(fileOf(primary), flip(30));
+      const { actions } = await repair();
+      expect(actions.map(({ file, lost }) => [file, lost])).toEqual(
+        expect.arrayContaining([
+          [fileOf(primary), 'what it changed'],
+          [fileOf(b), 'an update of several stripes, of which this part had 1 changes'],
+        ]),
+      );
+      expect((await naiveRead(zoo)).newest.get(second as Key)?.value).toEqual(encodeValue('later'));
+      expect([...(await values()).keys()]).toEqual([second]);
+      expect((await naiveRead(zoo)).root.counts.salvageLost).toBe(2);
+    });
+
+    it('of an update whose primary is gone is given up once records follow it', async () => {
+      const [b, primary] = (await zoo.putUpdate({ [first]: 1, [second]: 1 })) as [SerialRecord, SerialRecord];
+      await zoo.putRecord({ [second]: 'later' });
+      await zoo.medium.delete([fileOf(primary)]);
+      const { actions } = await repair();
+      expect(actions.map(({ file }) => file).sort()).toEqual([fileOf(b), fileOf(primary)].sort());
+      expect(await serial(first)).toEqual({ through: 1, nonces: [''] });
+    });
+
+    it('that nothing decides yet is left as it is, beside damage elsewhere', async () => {
+      const [b] = (await zoo.putUpdate({ [first]: 1, [second]: 1 }, { withoutPrimary: true })) as [SerialRecord];
+      const lost = await zoo.putRecord({ a: 1 });
+      await rewrite(fileOf(lost), flip(30));
+      const { actions } = await repair();
+      expect(actions.map(({ file }) => file)).toEqual([fileOf(lost)]);
+      expect((await serial(second)).through).toBe(0);
+      await zoo.putRecord({ [first]: 1 }, { nonce: b.nonce, kind: 'primary', links: [b.id] });
+      expect([...(await values()).keys()]).toEqual([first, second]);
+    });
+
+    it('below the horizon takes its number, and has no effect', async () => {
+      await zoo.putRecord({ a: 'void' });
+      await zoo.commit(() => ({ horizon: 1, drain: 1 }));
+      const lost = await zoo.putRecord({ b: 1 }, { root: 1 });
+      await rewrite(fileOf(lost), flip(30));
+      await repair();
+      expect(await serial('a')).toEqual({ through: 1, nonces: [''] });
+      expect([...(await values()).keys()]).toEqual([]);
+    });
+  });
+
+  describe('the numbers of records', () => {
+    it('go on where the root before the damaged one, and the files, were', async () => {
+      const one = await zoo.putRecord({ a: 1 });
+      await zoo.commit(() => ({ serialThrough: new Map([[one.id.stripe, 1]]), serialNonces: new Map([[one.id.stripe, [one.nonce]]]) }));
+      await zoo.putRecord({ a: 2 }, { root: 1 });
+      await zoo.commit(() => ({ serialThrough: new Map([[one.id.stripe, 2]]) }));
+      await rewrite(rootName(zoo.layout, 2), destroy);
+      const { actions } = await repair();
+      expect(actions).toMatchObject([{ lost: undefined }]);
+      const { root, newest } = await naiveRead(zoo);
+      expect(root.serialThrough.get(one.id.stripe)).toBe(1);
+      expect(newest.get('a' as Key)?.value).toEqual(encodeValue(2));
+    });
+
+    it('and what they say: that a record may be void by the damaged root is reported', async () => {
+      await zoo.putRecord({ a: 'perhaps void' });
+      await zoo.commit(() => ({ drain: 1 }));
+      await zoo.commit(() => ({ horizon: 1 }));
+      await rewrite(rootName(zoo.layout, 2), destroy);
+      const { actions } = await repair();
+      expect(actions).toMatchObject([{ lost: expect.stringContaining('may count, although its caller was told') }]);
+    });
+
+    it('go on behind the last one that is gone, where several roots are damaged', async () => {
+      const stripe = zoo.stripeOf('a');
+      const records = [];
+      for (const n of [1, 2, 3, 4, 5]) records.push(await zoo.putRecord({ a: n }));
+      for (const through of [2, 3]) await zoo.commit(() => ({ serialThrough: new Map([[stripe, through]]) }));
+      // In any order: the second one is still there.
+      for (const n of [1, 3]) await zoo.medium.delete([recordName(zoo.layout, { stripe, number: n })]);
+      for (const n of [1, 2]) await rewrite(rootName(zoo.layout, n), destroy);
+      const { actions } = await repair();
+      expect(actions.map(({ lost }) => lost)).toContainEqual(expect.stringContaining('start processes anew'));
+      const { root, newest } = await naiveRead(zoo);
+      expect([root.serialThrough.get(stripe), root.serialNonces.get(stripe)]).toEqual([3, undefined]);
+      expect(newest.get('a' as Key)?.value).toEqual(encodeValue(5));
+    });
   });
 
   describe('a table', () => {

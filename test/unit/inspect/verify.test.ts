@@ -41,7 +41,7 @@ describe('verifying a store', () => {
     expect(found.map(({ severity, code }) => `${severity} ${code}`).sort()).toMatchSnapshot();
     const kinds = new Set([...store.files.keys()].map((name) => parseStoreName(name).kind));
     expect([...kinds].sort()).toEqual([
-      'beat', 'floor', 'marker', 'quarantine', 'root', 'segment', 'segment-part', 'store-file', 'table-file', 'ticket', 'tmp', 'unknown',
+      'beat', 'floor', 'marker', 'quarantine', 'record', 'root', 'segment', 'segment-part', 'store-file', 'table-file', 'ticket', 'tmp', 'unknown',
     ]); // biome-ignore format: a list of words
   });
 

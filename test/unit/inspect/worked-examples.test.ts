@@ -9,7 +9,8 @@ import type { Key } from '../../../src/base/key.ts';
 import { encodeValue } from '../../../src/base/value.ts';
 import { encodeBatch } from '../../../src/format/batch.ts';
 import { encodeCheckedJson } from '../../../src/format/checked-json-encode.ts';
-import { namespaceLayout } from '../../../src/format/layout.ts';
+import { namespaceLayout, recordText } from '../../../src/format/layout.ts';
+import { encodeRecord, stripeOf } from '../../../src/format/record.ts';
 import { NO_COUNTS } from '../../../src/format/root.ts';
 import { rootToJson } from '../../../src/format/root-codec.ts';
 import { TableBuilder } from '../../../src/format/table/table-builder.ts';
@@ -31,6 +32,10 @@ const layout = namespaceLayout('runs');
 let segment: Buffer;
 let table: Buffer;
 let root: Buffer;
+const recordId = { stripe: stripeOf('run/1' as Key, 64), number: 1 };
+const RECORD = recordText(recordId);
+const NONCE = 'abcdefghij0123456789';
+let record: Buffer;
 
 beforeAll(async () => {
   const medium = new MemoryMedium({ system, canAppend: true });
@@ -51,6 +56,15 @@ beforeAll(async () => {
   const { bytes, ...facts } = builder.finish();
   table = bytes;
 
+  record = encodeRecord(layout, {
+    id: recordId,
+    nonce: NONCE,
+    root: 1,
+    kind: 'primary',
+    links: [{ stripe: recordId.stripe + 1, number: 12 }],
+    entries: [{ key: 'run/1' as Key, stamp: { ...stamp, sub: 1 }, value: encodeValue({ ok: false }), expiresAtMs: 0, absorbedAt: 0 }],
+  });
+
   root = encodeCheckedJson(
     rootToJson({
       ...newRoot('runs', { system, number: 1, previous: '0'.repeat(64) }),
@@ -58,6 +72,8 @@ beforeAll(async () => {
       drain: 0,
       forgot: 0,
       maxStamp: stamp,
+      serialThrough: new Map([[7, 2]]),
+      serialNonces: new Map([[7, ['', '0123456789abcdefghij']]]),
       absorbed: new Map([[SEGMENT, { offset: segment.length, sealed: true }]]),
       shards: [{ from: '' as Key, tables: [{ ...facts, file: TABLE_FILE, offset: 0 }] }],
       counts: { ...NO_COUNTS, framesIn: 1, deltasIn: 2, logBytesIn: 45, entriesWritten: 2, tableBytesOut: bytes.length },
@@ -69,8 +85,9 @@ function examples(): string {
   const parts = [
     ['A segment', layout.log + SEGMENT, hexDump(segment, layout.log + SEGMENT)],
     ['A table', layout.shard + TABLE_FILE, hexDump(table, layout.shard + TABLE_FILE)],
+    ['A read-modify-write record', layout.log + RECORD, hexDump(record, layout.log + RECORD)],
     [
-      'The root that names it and has absorbed the segment',
+      'The root that names the table and has absorbed the segment, and two records of stripe 7 of which the first had no effect',
       `${layout.root}00000000000000000001`,
       root.toString('utf8').trimEnd().split('\n'),
     ],
@@ -92,6 +109,7 @@ describe('the worked examples in docs/format.md', () => {
   it('are whole', () => {
     expect(inspectBytes(segment, { name: layout.log + SEGMENT }).problems).toEqual([]);
     expect(inspectBytes(table, { name: layout.shard + TABLE_FILE }).problems).toEqual([]);
+    expect(inspectBytes(record, { name: layout.log + RECORD }).problems).toEqual([]);
     expect(inspectBytes(root, { name: `${layout.root}00000000000000000001` }).problems).toEqual([]);
   });
 });
