@@ -17,7 +17,7 @@
 import { isPeatError } from '../src/base/errors.ts';
 import { type RecordId, recordName, recordText } from '../src/format/layout.ts';
 import { decodeRecord, type SerialRecord } from '../src/format/record.ts';
-import { type Root, SERIAL_NONCES_KEPT, serialThrough } from '../src/format/root.ts';
+import { addSerialNonces, type Root, serialThrough } from '../src/format/root.ts';
 import type { ListedRecord, LogListing } from '../src/log/log-listing.ts';
 import { fateOfRecord } from '../src/log/record-log.ts';
 import { getSteps, runAsync } from '../src/medium/steps.ts';
@@ -252,7 +252,7 @@ class RecordFolding {
 
   finish(): RecordFold {
     const nonces = new Map(this.#root.serialNonces);
-    for (const [stripe, added] of this.#nonces) nonces.set(stripe, [...(nonces.get(stripe) ?? []), ...added].slice(-SERIAL_NONCES_KEPT));
+    for (const [stripe, added] of this.#nonces) nonces.set(stripe, addSerialNonces(nonces.get(stripe), added));
     return {
       effective: this.#effective,
       serialThrough: new Map([...this.#root.serialThrough, ...this.#ends]),

@@ -17,6 +17,9 @@ export interface Stamp {
   readonly sub: number;
 }
 
+/** Below every writer's id: of stamps that follow none. */
+export const NO_WRITER: string = '0'.repeat(16);
+
 export const TICKS_PER_MS = 1024;
 /** A clock further than this from the medium's can't open a store for writing. */
 export const CLOCK_SKEW_MAX_MS: number = 5 * 60_000;

@@ -68,6 +68,7 @@ export class Namespace<T = unknown> {
   readonly #reader: NamespaceReader;
   #writer: NamespaceWriter | undefined;
   #updater: Promise<Updater> | undefined;
+  readonly #updating = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
   #hasUpdated = false;
   /** The namespace was dropped through this store: what the reader knew of it counts no more. */
@@ -195,13 +196,11 @@ export class Namespace<T = unknown> {
     fn: (value: T | undefined, call: UpdateCall) => Updated<T> | Promise<Updated<T>>,
     options: UpdateOptions = {},
   ): Promise<UpdateResult<T>> {
-    const { updateJob, resultOf } = await updates();
-    const updater = await this.#openUpdater();
-    const { values, stamps, changed, token } = resultOf<T>(
-      this.#place,
-      await updater.update(updateJob<T>(this.#place, { key, fn }, options)),
-    );
-    return { value: values[0], stamp: stamps[0], changed, token };
+    return await this.#update(async ({ updateJob, resultOf }, updater) => {
+      const committed = await updater.update(updateJob<T>(this.#place, { key, fn }, options));
+      const { values, stamps, changed, token } = resultOf<T>(this.#place, committed);
+      return { value: values[0], stamp: stamps[0], changed, token };
+    });
   }
 
   /**
@@ -214,10 +213,11 @@ export class Namespace<T = unknown> {
     fn: (values: readonly (T | undefined)[], call: UpdateCall) => readonly Updated<T>[] | Promise<readonly Updated<T>[]>,
     options: UpdateOptions = {},
   ): Promise<UpdateManyResult<T>> {
-    const { updateManyJob, resultOf } = await updates();
-    const updater = await this.#openUpdater();
-    const { values, changed, token } = resultOf<T>(this.#place, await updater.update(updateManyJob<T>(this.#place, { keys, fn }, options)));
-    return { values, changed, token };
+    return await this.#update(async ({ updateManyJob, resultOf }, updater) => {
+      const committed = await updater.update(updateManyJob<T>(this.#place, { keys, fn }, options));
+      const { values, changed, token } = resultOf<T>(this.#place, committed);
+      return { values, changed, token };
+    });
   }
 
   /**
@@ -226,22 +226,32 @@ export class Namespace<T = unknown> {
    * @example const { ok } = await runs.putIf('leader', 'me', { ifAbsent: true }, { ttlMs: 60_000 });
    */
   async putIf(key: string, value: T | Delete, condition: Condition<T>, options: UpdateOptions = {}): Promise<PutIfResult<T>> {
-    const { putIfJob, resultOf } = await updates();
-    const updater = await this.#openUpdater();
-    const { job, hasHeld } = putIfJob<T>(this.#place, { key, value, condition }, options);
-    const { values, stamps, token } = resultOf<T>(this.#place, await updater.updateAtOnce(job));
-    return { ok: hasHeld(), value: values[0], stamp: stamps[0], token };
+    return await this.#update(async ({ putIfJob, resultOf }, updater) => {
+      const { job, hasHeld } = putIfJob<T>(this.#place, { key, value, condition }, options);
+      const { values, stamps, token } = resultOf<T>(this.#place, await updater.updateAtOnce(job));
+      return { ok: hasHeld(), value: values[0], stamp: stamps[0], token };
+    });
+  }
+
+  /** Counts as under way from the call on, although its code may have to be loaded first. */
+  async #update<R>(run: (module: typeof import('./update.ts'), updater: Updater) => Promise<R>): Promise<R> {
+    this.#checkOpen();
+    this.#checkWritable();
+    this.#updater ??= this.#newUpdater().catch((error: unknown) => {
+      this.#updater = undefined;
+      throw error;
+    });
+    const work = Promise.all([updates(), this.#updater]).then(([module, updater]) => run(module, updater));
+    this.#updating.add(work);
+    try {
+      return await work;
+    } finally {
+      this.#updating.delete(work);
+    }
   }
 
   get #place(): UpdatePlace {
     return { namespace: this.name, stripes: this.#context.constants.stripes, nowMs: () => this.#nowMs() };
-  }
-
-  #openUpdater(): Promise<Updater> {
-    this.#checkOpen();
-    this.#checkWritable();
-    this.#updater ??= this.#newUpdater();
-    return this.#updater;
   }
 
   async #newUpdater(): Promise<Updater> {
@@ -385,8 +395,9 @@ export class Namespace<T = unknown> {
   async #close(): Promise<void> {
     this.#abort.abort();
     try {
-      const updater = await this.#updater;
-      await Promise.all([this.#writer?.close(), updater?.close()]);
+      await Promise.all([this.#writer?.close(), Promise.allSettled(this.#updating)]);
+      const updater = await this.#updater?.catch(() => undefined);
+      await updater?.settle();
       this.#hasUpdated = (updater?.counters.committed ?? 0) > 0;
     } finally {
       await this.#context.onClose();

@@ -87,6 +87,9 @@ export interface UpdatePlace {
   readonly nowMs: () => number;
 }
 
+/** What timers can count: almost 25 days. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
 export function stampText({ time, writer, sub }: Stamp): string {
   return `${time}-${writer}-${sub}`;
 }
@@ -125,7 +128,8 @@ export function updateManyJob<T>(
   if (!Array.isArray(keys) || keys.length === 0) throw new TypeError(`keys must be an array with at least one key, got ${show(keys)}`);
   if (typeof fn !== 'function') throw new TypeError(`the function of an update must be a function, got ${show(fn)}`);
   const bytes = keys.map(toKey);
-  const twice = keys.find((_, i) => bytes.indexOf(bytes[i] as Key) !== i);
+  const seen = new Set<Key>();
+  const twice = keys.find((_, i) => seen.size === seen.add(bytes[i] as Key).size);
   if (twice !== undefined) throw new RangeError(`each key may stand once, got ${show(twice)} twice`);
   const check = (results: readonly Updated<T>[]): readonly Updated<T>[] => {
     if (Array.isArray(results) && results.length === keys.length) return results;
@@ -143,6 +147,8 @@ export function putIfJob<T>(
   options: UpdateOptions,
 ): { job: JobOptions; hasHeld: () => boolean } {
   const holds = toPredicate(put.condition);
+  // Refused whatever the condition says, undefined too: `DELETE` deletes.
+  if (put.value !== DELETE) encodeValue(put.value);
   let held = false;
   const job = jobOf<T>(place, { keys: [toKey(put.key)], options }, ([value], _, [entry]) => {
     held = holds(value, entry);
@@ -184,8 +190,8 @@ function jobOf<T>(
   return {
     keys,
     stripes: [...new Set(keys.map((key) => stripeOf(key, place.stripes)))].sort((a, b) => a - b),
-    deadlineMs: count(options.deadlineMs, 'deadlineMs', { least: 1, fallback: 10_000 }),
-    maxWaitMs: count(options.maxWaitMs, 'maxWaitMs', { least: 0, fallback: 60_000 }),
+    deadlineMs: count(options.deadlineMs, 'deadlineMs', { least: 1, most: TIMER_MS_MAX, fallback: 10_000 }),
+    maxWaitMs: count(options.maxWaitMs, 'maxWaitMs', { least: 0, most: TIMER_MS_MAX, fallback: 60_000 }),
     attemptsMax: count(options.attemptsMax, 'attemptsMax', { least: 1, fallback: 100 }),
     signal,
     decide: (entries, abort) => {

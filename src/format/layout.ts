@@ -89,6 +89,8 @@ export interface RecordId {
 
 const RECORD = /^s(0|[1-9]\d{0,8})-(\d{20})$/;
 
+const RECORD_NUMBER_MAX = 2 ** 48;
+
 export function recordText({ stripe, number }: RecordId): string {
   return `s${stripe}-${padNumber(number)}`;
 }
@@ -100,7 +102,9 @@ export function recordName(layout: NamespaceLayout, id: RecordId): string {
 export function parseRecordText(text: string): RecordId | undefined {
   const match = RECORD.exec(text);
   const number = match === null ? undefined : parseNumber(match[2] as string);
-  return match === null || number === undefined ? undefined : { stripe: Number(match[1]), number };
+  // Numbers that no stripe comes to are no records': the next one could not be told from others any more.
+  if (match === null || number === undefined || number > RECORD_NUMBER_MAX) return undefined;
+  return { stripe: Number(match[1]), number };
 }
 
 /** A file of tables: `<N:020>-<pass>-<i>`, N being the root it was made for. */

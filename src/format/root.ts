@@ -104,6 +104,11 @@ export function serialNonce(root: Root, { stripe, number }: RecordId): string | 
   return back < 0 ? root.serialNonces.get(stripe)?.at(back) : undefined;
 }
 
+/** The nonces of a stripe once these of newly absorbed records, in their order, came to those that a root has. */
+export function addSerialNonces(known: readonly string[] | undefined, added: readonly string[]): string[] {
+  return [...(known ?? []), ...added].slice(-SERIAL_NONCES_KEPT);
+}
+
 export const NO_COUNTS: PassCounts = {
   framesIn: 0,
   deltasIn: 0,

@@ -34,6 +34,8 @@ export interface RepairAction {
   readonly does: string;
   /** What is lost, in words; undefined: nothing. */
   readonly lost: string | undefined;
+  /** Nothing is done about it: `does` says what a person has to do. */
+  readonly isRefused?: true;
 }
 
 export interface RepairContext {

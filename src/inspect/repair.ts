@@ -1,11 +1,16 @@
 /**
  * Repairs a store: `peat.json`, then each namespace. What is damaged is copied to `quarantine/` before anything is changed; whatever
  * could be lost is said before it is done. The rest of the store goes on working meanwhile.
+ *
+ * What `peat.json` said and nothing else tells can't be repaired. A store whose locks are elsewhere (`lockDir`) is not given a new one, as far as
+ * the old one still shows that: processes that run go on with the locks that they know, new ones would lock in the store, and two would
+ * hold the same lock.
  */
 import { isPeatError, PeatError } from '../base/errors.ts';
+import { show } from '../base/key.ts';
 import { randomId, type System } from '../base/system.ts';
 import { encodeCheckedJson } from '../format/checked-json-encode.ts';
-import { checkWriterFeatures } from '../format/features.ts';
+import { checkWriterFeatures, LOCK_DIR_FEATURE } from '../format/features.ts';
 import { namespaceLayout, STORE_FILE } from '../format/layout.ts';
 import { DEFAULT_CONSTANTS, decodeStoreFile, newStoreFile } from '../format/store-file.ts';
 import type { Medium } from '../medium/medium.ts';
@@ -63,6 +68,7 @@ export async function repairStore(stores: { medium: Medium; system: System }, op
         what: `${error.message}, as a copy or a link`,
         does: 'nothing: take that folder away',
         lost: undefined,
+        isRefused: true,
       });
       continue;
     }
@@ -87,7 +93,7 @@ async function repairStoreFile(
     if (!isPeatError(error, 'CORRUPT')) throw error;
   }
   const { repaired, action } = rebuildStoreFile(bytes, { names, system, medium });
-  if (!apply) return action;
+  if (!apply || repaired === undefined) return action;
   if (bytes !== undefined) {
     await quarantine(medium, STORE_FILE);
     await medium.delete([STORE_FILE]);
@@ -96,15 +102,18 @@ async function repairStoreFile(
   return action;
 }
 
+/** No bytes if it is refused. */
 function rebuildStoreFile(
   bytes: Buffer | undefined,
   { names, system, medium }: { names: readonly string[]; system: System; medium: Medium },
-): { repaired: Buffer; action: RepairAction } {
+): { repaired: Buffer | undefined; action: RepairAction } {
   const mended = bytes === undefined ? undefined : mendCheckedJson(bytes);
   if (mended !== undefined) {
     const does = `put byte ${mended.offset} right, which makes it whole`;
     return { repaired: mended.bytes, action: { file: STORE_FILE, what: 'one byte of it is wrong', does, lost: undefined } };
   }
+  const lockDir = bytes === undefined ? undefined : lockDirIn(bytes.toString('utf8'));
+  if (lockDir !== undefined) return { repaired: undefined, action: refusal(lockDir) };
   // What wrote the log tells how; where there is none, what suits the medium.
   const kinds = new Set(names.map((name) => parseStoreName(name).kind));
   const isFramed = kinds.has('segment-part') || (!kinds.has('segment') && !medium.canAppend);
@@ -122,7 +131,32 @@ function rebuildStoreFile(
       file: STORE_FILE,
       what: bytes === undefined ? 'it is not there' : 'it is damaged',
       does: `make it anew: ${segments} segments, the default constants, a new store id`,
-      lost: 'its id, file modes and group, and where its locks are if that was elsewhere; if its constants were others than the defaults, stop all processes before you go on',
+      lost:
+        'its id, file modes and group; that it was for a single host, and where its locks are, if not in the store. Where it had a lockDir, or ' +
+        'constants other than the defaults, stop all processes before you go on: those that run lock in that directory, and new ones in the store',
     },
+  };
+}
+
+/** Where a damaged file says that locks are, in words; undefined if it says nothing of that. */
+function lockDirIn(text: string): string | undefined {
+  const field = /"lockDir":("(?:[^"\\]|\\.)*")/.exec(text)?.[1];
+  if (field === undefined) return text.includes('"lockDir') || text.includes(`"${LOCK_DIR_FEATURE}"`) ? 'in another place' : undefined;
+  try {
+    return `in ${show(JSON.parse(field) as string)}, as far as that is not damaged, too`;
+  } catch {
+    return 'in another place';
+  }
+}
+
+function refusal(lockDir: string): RepairAction {
+  return {
+    file: STORE_FILE,
+    what: `it is damaged, and the locks of this store are not in the store, but ${lockDir}`,
+    does:
+      'nothing: with a new one, processes that run and those that start would lock in two places. Restore the file from a backup. Where there is ' +
+      'none, stop all processes, take the file away, and repair again: then locks are in the store, and their tokens begin anew',
+    lost: undefined,
+    isRefused: true,
   };
 }

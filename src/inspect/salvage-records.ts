@@ -16,7 +16,7 @@
  */
 import { isPeatError } from '../base/errors.ts';
 import { type NamespaceLayout, type RecordId, recordName, recordText } from '../format/layout.ts';
-import { type Root, SERIAL_NONCES_KEPT, serialThrough } from '../format/root.ts';
+import { addSerialNonces, type Root, SERIAL_NONCES_KEPT, serialThrough } from '../format/root.ts';
 import { type LogListing, listLog } from '../log/log-listing.ts';
 import { fateOfRecord, type ReadRecord, readRecord } from '../log/record-log.ts';
 import { highestRootNumber } from '../manifest/newest-root.ts';
@@ -50,24 +50,31 @@ export interface SalvagedRecords {
 export async function salvageRecords(context: LogContext, root: Root): Promise<SalvagedRecords | 'changed' | undefined> {
   const listing = await runAsync(listLog(context.layout), context);
   const salvage = new Salvage(context.layout, root);
-  for (const id of expected(listing, root)) salvage.records.set(recordText(id), await look(context, id));
+  for (let ids = [...expected(listing, root)]; ids.length > 0; ids = salvage.untold()) {
+    for (const id of ids) salvage.take(await look(context, id));
+  }
   salvage.judge();
   if (salvage.lost.length === 0) return undefined;
   return (await runAsync(highestRootNumber(context.layout), context)) === root.number ? salvage.result() : 'changed';
 }
 
-/** Of a longer gap only the first records are looked for, which a listing may have missed. */
+/** Of a longer gap only the first records and the last are looked for, which a listing may have missed. */
 const GAP_MAX = 1000;
+
+/** Those behind `last`, up to `end`. */
+function* missingBetween(stripe: number, last: number, end: number): Generator<RecordId, void> {
+  const until = Math.min(end - 1, last + GAP_MAX);
+  for (let number = last + 1; number <= until; number++) yield { stripe, number };
+  if (end > last) yield { stripe, number: end };
+}
 
 /** Every record above `serialThrough` that is listed, or missing before one that is. */
 function* expected({ records }: LogListing, root: Root): Generator<RecordId, void> {
   for (const [stripe, listed] of records) {
-    let next = serialThrough(root, stripe) + 1;
+    let last = serialThrough(root, stripe);
     for (const { number } of listed) {
-      if (number < next) continue;
-      for (let missing = next; missing < number && missing < next + GAP_MAX; missing++) yield { stripe, number: missing };
-      yield { stripe, number };
-      next = number + 1;
+      yield* missingBetween(stripe, last, number);
+      last = Math.max(number, last);
     }
   }
 }
@@ -89,8 +96,8 @@ async function look(context: LogContext, id: RecordId): Promise<Looked> {
 }
 
 class Salvage {
-  readonly records = new Map<string, Looked>();
   readonly lost: LostRecord[] = [];
+  readonly #records = new Map<string, Looked>();
   readonly #layout: NamespaceLayout;
   readonly #root: Root;
   readonly #highest = new Map<number, number>();
@@ -105,38 +112,46 @@ class Salvage {
     this.#root = root;
   }
 
+  take(looked: Looked): void {
+    const { stripe, number } = looked.id;
+    this.#records.set(recordText(looked.id), looked);
+    this.#highest.set(stripe, Math.max(number, this.#end(stripe)));
+  }
+
+  /** The number of the last record of a stripe that is known to have been there. */
+  #end(stripe: number): number {
+    return Math.max(serialThrough(this.#root, stripe), this.#highest.get(stripe) ?? 0);
+  }
+
+  /**
+   * Records that no listing showed and that others tell of; what is found under their names may tell of more. They are gone from the ends of
+   * their stripes, or were put while the listing was made.
+   *
+   * Who links to a number has seen the one before it. Besides, a primary was put after its secondaries, and what stands behind a secondary
+   * after that was decided.
+   */
+  untold(): RecordId[] {
+    const ends = new Map<number, number>();
+    for (const { id, kind, root, links } of this.#readable()) {
+      const isDecided = kind === 'primary' || id.number < this.#end(id.stripe);
+      const wasPut = isDecided && root >= this.#root.horizon;
+      for (const { stripe, number } of links) {
+        ends.set(stripe, Math.max(wasPut ? number : number - 1, ends.get(stripe) ?? 0));
+      }
+    }
+    return [...ends].flatMap(([stripe, end]) => [...missingBetween(stripe, this.#end(stripe), end)]);
+  }
+
   judge(): void {
-    for (const { id } of this.records.values()) this.#highest.set(id.stripe, Math.max(id.number, this.#highest.get(id.stripe) ?? 0));
-    this.#addMissingParts();
-    for (const { id, record } of this.records.values()) {
+    for (const { id, record } of this.#records.values()) {
       if (record === 'missing') this.#giveUp(id, 'the record is gone', { lost: 'what it changed', isThere: false });
       else if ('damage' in record) this.#giveUp(id, record.damage, { lost: 'what it changed', isThere: true });
       else this.#judge(record);
     }
   }
 
-  /**
-   * What is gone from the end of a stripe: a primary was put after its secondaries, and what stands behind a secondary was put after that
-   * was decided.
-   */
-  #addMissingParts(): void {
-    for (const { kind, links } of this.#readable()) if (kind === 'primary') for (const link of links) this.#addMissing(link);
-    for (const { id, kind, links } of this.#readable()) {
-      if (kind === 'secondary' && id.number !== this.#highest.get(id.stripe)) this.#addMissing(links[0] as RecordId);
-    }
-  }
-
-  /** Those that are not void. */
   #readable(): ReadRecord[] {
-    const records = [...this.records.values()].flatMap(({ id }) => this.#find(id) ?? []);
-    return records.filter(({ root }) => root >= this.#root.horizon);
-  }
-
-  #addMissing(id: RecordId): void {
-    const text = recordText(id);
-    if (id.number <= serialThrough(this.#root, id.stripe) || this.records.has(text)) return;
-    this.records.set(text, { id, record: 'missing' });
-    this.#highest.set(id.stripe, Math.max(id.number, this.#highest.get(id.stripe) ?? 0));
+    return [...this.#records.values()].flatMap(({ id }) => this.#find(id) ?? []);
   }
 
   #judge(record: ReadRecord): void {
@@ -145,7 +160,7 @@ class Salvage {
     if (fate === 'effective') this.#effective.set(text, record);
     if (fate !== 'undecided') return;
     const primary = recordText(record.links[0] as RecordId);
-    if (!this.records.has(primary)) {
+    if (!this.#records.has(primary)) {
       this.#undecided.add(text);
       return;
     }
@@ -155,7 +170,7 @@ class Salvage {
   }
 
   readonly #find = (id: RecordId): ReadRecord | undefined => {
-    const record = this.records.get(recordText(id))?.record;
+    const record = this.#records.get(recordText(id))?.record;
     return record === undefined || record === 'missing' || 'damage' in record ? undefined : record;
   };
 
@@ -171,12 +186,12 @@ class Salvage {
       const last = this.#undecided.has(recordText({ stripe, number: highest })) ? highest - 1 : highest;
       const before = serialThrough(this.#root, stripe);
       if (last <= before) continue;
-      const kept = [...(nonces.get(stripe) ?? [])];
+      const added: string[] = [];
       for (let number = Math.max(before, last - SERIAL_NONCES_KEPT) + 1; number <= last; number++) {
-        kept.push(this.#effective.get(recordText({ stripe, number }))?.nonce ?? '');
+        added.push(this.#effective.get(recordText({ stripe, number }))?.nonce ?? '');
       }
       through.set(stripe, last);
-      nonces.set(stripe, kept.slice(-SERIAL_NONCES_KEPT));
+      nonces.set(stripe, addSerialNonces(nonces.get(stripe), added));
     }
     return {
       records: [...this.#effective.values()],

@@ -83,6 +83,8 @@ class Round {
   readonly #stripes: number;
   /** Above `serialThrough`; undefined for those that can't be read. */
   readonly #tail = new Map<number, Map<number, SerialRecord | undefined>>();
+  /** By stripe, the number of the last record that is known to have been there. */
+  readonly #ends = new Map<number, number>();
 
   constructor(layout: NamespaceLayout, { root, highest }: NewestRoot, stripes: number) {
     this.#layout = layout;
@@ -119,7 +121,8 @@ class Round {
 
   /** Once all records were taken. */
   judge(): void {
-    for (const stripe of this.#tail.keys()) this.#checkGaps(stripe);
+    this.#findEnds();
+    for (const stripe of this.#ends.keys()) this.#checkGaps(stripe);
     for (const records of this.#tail.values()) {
       const stamps = new Map<string, Stamp>();
       for (const record of records.values()) {
@@ -138,7 +141,20 @@ class Round {
   }
 
   #highest(stripe: number): number {
-    return Math.max(serialThrough(this.root, stripe), ...(this.#tail.get(stripe)?.keys() ?? []));
+    return this.#ends.get(stripe) ?? serialThrough(this.root, stripe);
+  }
+
+  /** Who links to a number has seen the one before it, even where nothing is left of that. */
+  #findEnds(): void {
+    const note = (stripe: number, number: number): void => {
+      if (number > this.#highest(stripe)) this.#ends.set(stripe, number);
+    };
+    for (const [stripe, records] of this.#tail) {
+      for (const [number, record] of records) {
+        note(stripe, number);
+        for (const link of record?.links ?? []) note(link.stripe, link.number - 1);
+      }
+    }
   }
 
   // ---- what is missing
@@ -146,7 +162,7 @@ class Round {
   #checkGaps(stripe: number): void {
     const highest = this.#highest(stripe);
     let next = serialThrough(this.root, stripe) + 1;
-    for (const number of this.#tail.get(stripe)?.keys() ?? []) {
+    for (const number of [...(this.#tail.get(stripe)?.keys() ?? []), highest + 1]) {
       if (number > next) this.#reportMissing({ stripe, number: next }, { until: number - 1, highest });
       next = number + 1;
     }
@@ -155,11 +171,17 @@ class Round {
   #reportMissing(id: RecordId, { until, highest }: { until: number; highest: number }): void {
     const count = until - id.number + 1;
     this.missing += count;
+    const isAtEnd = until === highest;
+    const what = `${count === 1 ? 'this record is' : `${count} records from this one on are`} missing`;
     this.#add(id, {
       severity: 'damage',
       code: 'record-missing',
-      what: `${count === 1 ? 'this record is' : `${count} records from this one on are`} missing; stripe ${id.stripe} goes on to ${highest}`,
-      meaning: 'what it changed is lost, and until it is given up the namespace can be neither read nor updated',
+      what: isAtEnd
+        ? `${what}; an update of several stripes tells of ${recordText({ ...id, number: until })}`
+        : `${what}; stripe ${id.stripe} goes on to ${highest}`,
+      meaning: isAtEnd
+        ? 'what it changed is lost; until it is given up, updates may take its number again, or be stuck behind the gap'
+        : 'what it changed is lost, and until it is given up the namespace can be neither read nor updated',
       action: 'restore the file from a backup, or peat repair: it goes on with the records that are there',
     });
   }
@@ -174,10 +196,8 @@ class Round {
         : kind === 'secondary'
           ? links.length === 1
           : links.length > 0 && links.every(({ stripe }) => stripe > id.stripe);
-    const isPossible = links.every(({ stripe, number }) => number > 0 && number <= this.#highest(stripe) + 1 && stripe !== id.stripe);
+    const isPossible = links.every(({ stripe, number }) => number > 0 && stripe !== id.stripe);
     if (!isRight || !isPossible) {
-      // What it links to may have come while the listing was made.
-      this.missing++;
       this.#reportContents(id, `its links point nowhere: ${kind}, [${links.map(recordText).join(', ')}]`);
       return;
     }

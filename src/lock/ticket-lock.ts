@@ -23,7 +23,7 @@ import type { LockMode, LockSite } from './lock-sites.ts';
 import type { LockTracer, TracedHold } from './lock-tracer.ts';
 import { finishedFiles, type QueueState } from './queue-state.ts';
 import { TicketQueue, type TicketQueueOptions } from './ticket-queue.ts';
-import { TurnWait } from './turn-wait.ts';
+import { lockTimeout, TurnWait } from './turn-wait.ts';
 
 export interface TicketLockOptions extends TicketQueueOptions {
   /** What the lock is called in errors and traces. Default: its prefix. */
@@ -125,6 +125,21 @@ export class TicketLock {
     } finally {
       wait.close();
     }
+  }
+
+  /** What one is told who has waited for too long by a count of its own. */
+  async timeout(waitedMs: number): Promise<PeatError> {
+    let blockers: number[] = [];
+    try {
+      const state = await this.queue.state();
+      blockers = await this.queue.blockers(state, { mode: 'exclusive' });
+      this.#watch.observe(state);
+      // Reads who it is.
+      for (const n of blockers.slice(0, 1)) await this.#watch.isDead(n);
+    } catch {
+      // Then the error does without a name.
+    }
+    return lockTimeout({ lockName: this.#name, watch: this.#watch, waitedMs }, blockers);
   }
 
   #newWait({ maxWaitMs = Number.POSITIVE_INFINITY, tryOnly = false, pollMs = POLL_MS, signal, wake }: AcquireOptions): TurnWait {

@@ -86,7 +86,8 @@ export class TicketQueue {
     let n = 1 + highestNumber(await this.state());
     this.#attempts.set(nonce, { number: n, bytes });
     while (!(await this.#medium.putIfAbsent(ticketName(this.prefix, n), bytes, this.#put))) {
-      n++;
+      // Where many come at once, the next number is long gone.
+      n = Math.max(n, highestNumber(await this.state())) + 1;
       this.#attempts.set(nonce, { number: n, bytes });
     }
     this.#attempts.delete(nonce);

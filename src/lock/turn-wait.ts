@@ -26,6 +26,17 @@ export interface TurnWaitOptions {
   readonly wake: (() => Promise<unknown>) | undefined;
 }
 
+/** The error of a wait that was too long; who stood in the way is named as far as `watch` knows them. */
+export function lockTimeout(
+  { lockName, watch, waitedMs }: { lockName: string; watch: HolderWatch; waitedMs: number },
+  blockers: readonly number[],
+): PeatError {
+  const ms = Math.round(waitedMs);
+  const holder = blockers.length === 0 ? 'others, who were faster' : watch.describeAll(blockers);
+  const message = `lock ${lockName} was not free within ${ms} ms: held by ${holder}`;
+  return new PeatError('LOCK_TIMEOUT', message, { lock: lockName, holder, waitedMs: ms });
+}
+
 const FIRST_POLL_MS = 1;
 /** Without hints only: so much later for each place. */
 const PLACE_POLL_MS = 2;
@@ -50,14 +61,7 @@ export class TurnWait {
 
   /** Who stands in the way is named as far as `HolderWatch` knows them. */
   timeout(blockers: readonly number[]): PeatError {
-    const { lockName, watch } = this.#options;
-    const waitedMs = Math.round(this.#waitedMs());
-    const holder = blockers.length === 0 ? 'others, who took its tickets away' : watch.describeAll(blockers);
-    return new PeatError('LOCK_TIMEOUT', `lock ${lockName} was not free within ${waitedMs} ms: held by ${holder}`, {
-      lock: lockName,
-      holder,
-      waitedMs,
-    });
+    return lockTimeout({ ...this.#options, waitedMs: this.#waitedMs() }, blockers);
   }
 
   /** Between two looks; the first found these in the way. */

@@ -53,10 +53,16 @@ export class RecordLog {
   readonly #highest = new Map<number, number>();
   /** Those that `takeEffective` has not handed out. */
   #pending = new Set<ReadRecord>();
+  #missing: RecordId | undefined;
   #tails: StripeTails | undefined = NO_TAILS;
 
   constructor(layout: NamespaceLayout) {
     this.#layout = layout;
+  }
+
+  /** The record that the last `read` lacked; undefined if that was complete. */
+  get missing(): RecordId | undefined {
+    return this.#missing;
   }
 
   /** A newer root counts: what it absorbed is forgotten, and the rest is to be handed out once more. */
@@ -87,16 +93,21 @@ export class RecordLog {
       let next = serialThrough(root, stripe) + 1;
       for (const { number } of listed) {
         if (number < next) continue;
-        if (number > next) return undefined;
+        if (number > next) return this.#lacks({ stripe, number: next });
         next++;
         if (this.#find({ stripe, number }) !== undefined) continue;
         const record = yield* readRecord(this.#layout, { stripe, number });
-        if (record === undefined) return undefined;
+        if (record === undefined) return this.#lacks({ stripe, number });
         this.#add(record);
         count++;
       }
     }
-    return this.#isTorn(root) ? undefined : count;
+    this.#missing = this.#torn(root);
+    return this.#missing === undefined ? count : undefined;
+  }
+
+  #lacks(id: RecordId): undefined {
+    this.#missing = id;
   }
 
   /** The records that have come to count since the last call, or since `adopt`. */
@@ -137,18 +148,19 @@ export class RecordLog {
   }
 
   /**
-   * Whether the listing showed the later of two files and not the earlier one: a primary without a secondary, which was put before it; or a
-   * record behind one that looks undecided, although who put it saw that decided.
+   * The earlier of two files of which the listing showed the later one only: a secondary, which was put before its primary; or what decided
+   * about a secondary, although who put a record behind that saw it.
    */
-  #isTorn(root: Root): boolean {
+  #torn(root: Root): RecordId | undefined {
     for (const record of this.#pending) {
       const { id, kind, links } = record;
       const isMissing = (link: RecordId): boolean => link.number > serialThrough(root, link.stripe) && this.#find(link) === undefined;
-      if (kind === 'primary' && record.root >= root.horizon && links.some(isMissing)) return true;
+      const part = kind === 'primary' && record.root >= root.horizon ? links.find(isMissing) : undefined;
+      if (part !== undefined) return part;
       const isLast = id.number === this.#highest.get(id.stripe);
-      if (kind === 'secondary' && !isLast && fateOfRecord(record, root, this.#find) === 'undecided') return true;
+      if (kind === 'secondary' && !isLast && fateOfRecord(record, root, this.#find) === 'undecided') return links[0];
     }
-    return false;
+    return undefined;
   }
 }
 

@@ -10,7 +10,7 @@
  */
 import { createHash } from 'node:crypto';
 import { PeatError } from '../base/errors.ts';
-import { maxStamp } from '../base/stamp.ts';
+import { maxStamp, NO_WRITER, type Stamp } from '../base/stamp.ts';
 import { newNonce, type System } from '../base/system.ts';
 import { checkWriterFeatures } from '../format/features.ts';
 import { type NamespaceLayout, parseRootName, rootName } from '../format/layout.ts';
@@ -165,9 +165,16 @@ function droppedRoot(base: RootBase, system: System): Root {
     shards: [],
     // Numbers of records are never used twice; what of the former life comes late is void by its root (docs/protocol.md).
     serialNonces: new Map(),
-    dropFloor: maxStamp(base.root.maxStamp, base.root.dropFloor),
+    dropFloor: stampAbove(maxStamp(base.root.maxStamp, base.root.dropFloor)),
     dropped,
   });
+}
+
+/** More than any key was updated between two roots: no stamp of the former life is given out again, so `ifStamp` can't be deceived. */
+const STAMPS_SKIPPED = 2 ** 32;
+
+function stampAbove({ time, writer, sub }: Stamp = { time: 0, writer: NO_WRITER, sub: 0 }): Stamp {
+  return { time, writer, sub: sub + STAMPS_SKIPPED };
 }
 
 function raceError(layout: NamespaceLayout): PeatError {

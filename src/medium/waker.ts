@@ -63,7 +63,8 @@ export class Waker {
     }
     const { watch } = await import('chokidar');
     // Where segments are folders, what is appended is a new file in one of them.
-    const watcher = watch(folders, { ignoreInitial: true, depth: this.#depth, persistent: true });
+    // Nor must it keep the process alive: a watch that is closed while files come and go may leave something behind. Waits do, as long as they last.
+    const watcher = watch(folders, { ignoreInitial: true, depth: this.#depth, persistent: false });
     watcher.on('all', () => this.wake());
     watcher.on('error', () => void this.#stopWatching());
     this.#watcher = watcher;

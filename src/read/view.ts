@@ -14,7 +14,7 @@ import type { Key } from '../base/key.ts';
 import { compareStamps, type SeenTime } from '../base/stamp.ts';
 import type { System } from '../base/system.ts';
 import type { Entry } from '../format/entry.ts';
-import type { NamespaceLayout } from '../format/layout.ts';
+import { type NamespaceLayout, recordText } from '../format/layout.ts';
 import type { SerialRecord } from '../format/record.ts';
 import type { Root } from '../format/root.ts';
 import { type ListedSegment, type LogListing, listLog } from '../log/log-listing.ts';
@@ -145,12 +145,19 @@ export class View {
    */
   *refresh(): Steps<Freshness> {
     this.counters.refreshes++;
+    /** What was missing in all attempts, and at which root; undefined once it differed. */
+    let lacking: { text: string; root: number } | undefined;
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
       const startedAt = now(this.#system);
       const listing = yield* this.#listLog();
       yield* this.#readRoot(listing);
       const root = this.#reading?.root as Root;
-      const records = (yield* this.#readSegments(listing, root)) ? yield* this.#readRecords(listing, root) : undefined;
+      const hasSegments = yield* this.#readSegments(listing, root);
+      const records = hasSegments ? yield* this.#readRecords(listing, root) : undefined;
+      const { missing } = this.#records;
+      const text = hasSegments && records === undefined && missing !== undefined ? recordText(missing) : '';
+      if (attempt === 0 && text !== '') lacking = { text, root: root.number };
+      else if (lacking !== undefined && (lacking.text !== text || lacking.root !== root.number)) lacking = undefined;
       if (records === undefined || !(yield* this.#isStillNewest(root, { startedAt, records }))) {
         this.counters.startedOver++;
         this.invalidate();
@@ -159,9 +166,17 @@ export class View {
       this.#takeRecords(root);
       return this.#usesDraining(root, true) ? 'draining' : 'fresh';
     }
-    throw new PeatError('TEMPORARY', `${this.#layout.namespace} changed ${ATTEMPTS_MAX} times while it was being read`, {
-      namespace: this.#layout.namespace,
-    });
+    throw this.#restless(lacking?.text);
+  }
+
+  /** @param missing the record that was not there however often this was tried, while nobody compacted */
+  #restless(missing: string | undefined): PeatError {
+    const { namespace, log } = this.#layout;
+    if (missing !== undefined) {
+      const file = log + missing;
+      return new PeatError('CORRUPT', `${file} is missing, and others rest on it; see \`peat verify\``, { file, offset: 0, namespace });
+    }
+    return new PeatError('TEMPORARY', `${namespace} changed ${ATTEMPTS_MAX} times while it was being read`, { namespace });
   }
 
   /** The looks after the contents that the rules ask for (A13, B2). */

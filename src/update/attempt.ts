@@ -11,7 +11,7 @@
  */
 import { assert, isPeatError } from '../base/errors.ts';
 import type { Key } from '../base/key.ts';
-import type { Stamp } from '../base/stamp.ts';
+import { NO_WRITER, type Stamp } from '../base/stamp.ts';
 import { newNonce, type System } from '../base/system.ts';
 import type { Entry } from '../format/entry.ts';
 import { type NamespaceLayout, type RecordId, recordName } from '../format/layout.ts';
@@ -48,22 +48,42 @@ interface Run {
   hasChanged: boolean;
 }
 
-/** `again`: the race was lost, or what was read had been overtaken · `split`: together they are too large for one record. */
+/**
+ * `done`: those that were tried have their answers · `again`: the race was lost, or what was read had been overtaken · `split`: together they
+ * are too large for one record.
+ */
 export type AttemptOutcome = 'done' | 'again' | 'split';
 
+/** What a group changes is held in memory; beyond this the rest waits for the next one. */
+const GROUP_BYTES_MAX = 4 * 1024 * 1024;
+const JOBS_AT_ONCE_MAX = 64;
+
 /**
- * Jobs that got their answer are settled; with `done` all are.
+ * Tries some of the jobs, in their order, or all. Those that got their answer are settled.
  *
  * @param jobs of one stripe; or one job of several
  * @throws what reading throws; then nothing was written
  */
 export async function attempt(context: AttemptContext, jobs: readonly Job[]): Promise<AttemptOutcome> {
+  try {
+    return await attemptOnce(context, jobs);
+  } finally {
+    for (const job of jobs) job.resume();
+  }
+}
+
+async function attemptOnce(context: AttemptContext, jobs: readonly Job[]): Promise<AttemptOutcome> {
   const { reader } = context;
   const stripes = (jobs[0] as Job).options.stripes;
   await context.root.prepare();
-  // Several stripes are read at one moment, since what is not changed is not checked by a put.
-  const state = stripes.length > 1 ? await reader.pinned() : await reader.fresh();
-  if (state.root.number < 0) return startOver(context);
+  // Several keys are read at one moment: no put checks those that are not changed, nor what is written blindly.
+  const isOfSeveral = jobs.some(({ options }) => options.keys.length > 1);
+  const state = isOfSeveral ? await reader.pinned() : await reader.fresh();
+  if (state.root.number < 0) {
+    // Dropped since the root was read last; or it can't be seen yet. The root tells which.
+    context.root.doubt();
+    return startOver(context);
+  }
 
   for (const stripe of stripes) {
     const undecided = state.stripes.undecided.get(stripe);
@@ -84,13 +104,9 @@ export async function attempt(context: AttemptContext, jobs: readonly Job[]): Pr
     settle(runs, undefined);
     return 'done';
   }
-  try {
-    // Who gave up must not find it done all the same.
-    if (runs.some(({ job, hasChanged }) => !job.hold() && hasChanged)) return 'again';
-    return await commit(context, { runs, state, stripes, changed });
-  } finally {
-    for (const { job } of runs) job.resume();
-  }
+  // Who gave up must not find it done all the same.
+  if (runs.some(({ job, hasChanged }) => !job.hold() && hasChanged)) return 'again';
+  return await commit(context, { runs, state, stripes, changed });
 }
 
 async function commit(
@@ -126,8 +142,29 @@ function startOver({ reader }: AttemptContext): 'again' {
   return 'again';
 }
 
-/** Runs all jobs side by side, but those of one key one after the other. What they change is gathered in `changed`. */
-async function runAll(context: AttemptContext, group: { jobs: readonly Job[]; state: State; changed: Map<Key, Entry> }): Promise<Run[]> {
+/** Runs jobs until enough was changed for one record. What they change is gathered in `changed`. */
+async function runAll(
+  context: AttemptContext,
+  { jobs, state, changed }: { jobs: readonly Job[]; state: State; changed: Map<Key, Entry> },
+): Promise<Run[]> {
+  const runs: Run[] = [];
+  let bytes = 0;
+  // The first ones tell how large the others will be.
+  for (
+    let start = 0, count = 1;
+    start < jobs.length && bytes < GROUP_BYTES_MAX;
+    start += count, count = Math.min(2 * count, JOBS_AT_ONCE_MAX)
+  ) {
+    for (const run of await runSome(context, { jobs: jobs.slice(start, start + count), state, changed })) {
+      if (run.hasChanged) for (const entry of run.entries) bytes += entry?.value?.length ?? 0;
+      runs.push(run);
+    }
+  }
+  return runs;
+}
+
+/** Runs jobs side by side, but those of one key one after the other. */
+async function runSome(context: AttemptContext, group: { jobs: readonly Job[]; state: State; changed: Map<Key, Entry> }): Promise<Run[]> {
   const runs: Run[] = [];
   const last = new Map<Key, Promise<void>>();
   for (const job of group.jobs) {
@@ -164,9 +201,6 @@ async function runOne(
     return entry;
   });
 }
-
-/** Below every writer's id. */
-const NO_WRITER = '0'.repeat(16);
 
 /** Rule B7: the immediate successor of what was read, so that it hides nothing that was not. */
 function nextEntry(key: Key, { value, expiresAtMs }: Change, { read, root }: { read: Stamp | undefined; root: Root }): Entry {

@@ -55,7 +55,9 @@ export class Job {
   readonly #system: System;
   readonly #namespace: string;
   #attempts = 0;
+  #isBeingTried = false;
   #isBeingPut = false;
+  #timer: AbortController | undefined;
   #resolve: (committed: Committed) => void = () => {};
   #reject: (error: unknown) => void = () => {};
 
@@ -81,10 +83,30 @@ export class Job {
     return !this.isSettled;
   }
 
-  /** It did not happen. */
+  /** The try is over. */
   resume(): void {
+    this.#isBeingTried = false;
     this.#isBeingPut = false;
     if (this.options.signal?.aborted === true) this.#onAbort();
+  }
+
+  get hasWaitedTooLong(): boolean {
+    return this.waitUntilMs <= this.#system.monotonicNowMs();
+  }
+
+  /** From now on it gives up when its time has come, unless it is being tried then. */
+  startWaiting(toError: (waitedMs: number) => Promise<unknown>): void {
+    if (this.#timer !== undefined || this.isSettled) return;
+    const timer = new AbortController();
+    this.#timer = timer;
+    const { maxWaitMs } = this.options;
+    const leftMs = Math.max(0, this.waitUntilMs - this.#system.monotonicNowMs());
+    void this.#system.sleep(leftMs, { signal: timer.signal, background: true }).then(
+      async () => {
+        if (!this.#isBeingTried) this.fail(await toError(maxWaitMs));
+      },
+      () => {},
+    );
   }
 
   succeed(committed: Committed): void {
@@ -100,6 +122,7 @@ export class Job {
 
   #settle(): void {
     this.isSettled = true;
+    this.#timer?.abort();
     this.options.signal?.removeEventListener('abort', this.#onAbort);
   }
 
@@ -107,9 +130,10 @@ export class Job {
   async run(entries: readonly (Entry | undefined)[]): Promise<Verdict | undefined> {
     if (this.isSettled) return undefined;
     if (++this.#attempts > this.options.attemptsMax) {
-      this.fail(this.#error('TEMPORARY', `lost its race ${this.options.attemptsMax} times; nothing was written`));
+      this.fail(this.#error('TEMPORARY', `ran ${this.options.attemptsMax} times, and others were faster; nothing was written`));
       return undefined;
     }
+    this.#isBeingTried = true;
     const abort = new AbortController();
     const stop = (): void => abort.abort(this.options.signal?.reason);
     this.options.signal?.addEventListener('abort', stop, { once: true });

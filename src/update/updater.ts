@@ -7,14 +7,14 @@
  * ticket that is stolen meanwhile does no harm.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { isPeatError, PeatError } from '../base/errors.ts';
+import { PeatError } from '../base/errors.ts';
 import type { System } from '../base/system.ts';
 import { lockPrefix, type NamespaceLayout } from '../format/layout.ts';
-import { LOCK_SITES, type LockSite } from '../lock/lock-sites.ts';
+import { LOCK_SITES } from '../lock/lock-sites.ts';
 import type { LockTracer } from '../lock/lock-tracer.ts';
 import { nodeProcessFacts } from '../lock/process-facts.ts';
 import { liveTickets } from '../lock/queue-state.ts';
-import { type LockHandle, TicketLock } from '../lock/ticket-lock.ts';
+import { type AcquireOptions, type LockHandle, TicketLock } from '../lock/ticket-lock.ts';
 import type { Medium } from '../medium/medium.ts';
 import { type AttemptContext, attempt } from './attempt.ts';
 import { type Committed, Job, type JobOptions } from './job.ts';
@@ -73,7 +73,6 @@ export class Updater {
   readonly #tickets = new Map<number, LockHandle>();
   readonly #underWay = new Set<Promise<unknown>>();
   readonly #place: string;
-  #isClosed = false;
 
   constructor(context: UpdaterContext) {
     this.#context = context;
@@ -107,15 +106,18 @@ export class Updater {
     return job.promise;
   }
 
-  /** Waits for what is under way. */
-  async close(): Promise<void> {
-    this.#isClosed = true;
+  /** Waits for what is under way, tickets that are being given back included. */
+  async settle(): Promise<void> {
     while (this.#underWay.size > 0) await Promise.all(this.#underWay);
+  }
+
+  #track(work: Promise<unknown>): void {
+    this.#underWay.add(work);
+    void work.finally(() => this.#underWay.delete(work));
   }
 
   #newJob(options: JobOptions): Job {
     const { namespace } = this.#layout;
-    if (this.#isClosed) throw new PeatError('CLOSED', `namespace ${namespace} is closed`, { namespace });
     for (let outer = running.getStore(); outer !== undefined; outer = outer.outer) {
       if (outer.place !== this.#place || outer.isOver) continue;
       throw new TypeError(`an update of ${namespace} can't be made from inside the function of another one; updateMany takes several keys`);
@@ -155,11 +157,6 @@ export class Updater {
     }, work)();
   }
 
-  #track(work: Promise<unknown>): void {
-    this.#underWay.add(work);
-    void work.finally(() => this.#underWay.delete(work));
-  }
-
   // ---- one stripe
 
   #enqueue(job: Job, stripe: number): void {
@@ -173,9 +170,16 @@ export class Updater {
     void job.promise.catch(() => {
       if (!joined.jobs.some(isWaiting)) joined.giveUp.abort();
     });
-    if (queue.loop !== undefined) return;
-    queue.loop = this.#serve(stripe, queue);
-    this.#track(queue.loop);
+    if (queue.loop !== undefined) {
+      this.#startWaiting(job, stripe);
+    } else {
+      queue.loop = this.#serve(stripe, queue);
+      this.#track(queue.loop);
+    }
+  }
+
+  #startWaiting(job: Job, stripe: number): void {
+    job.startWaiting((waitedMs) => this.#lock(stripe).timeout(waitedMs));
   }
 
   async #serve(stripe: number, queue: StripeQueue): Promise<void> {
@@ -206,19 +210,19 @@ export class Updater {
   /** Undefined if those who waited have given up, or waited for too long. */
   async #takeTicket(stripe: number, queue: StripeQueue, group: Job[]): Promise<LockHandle | undefined> {
     queue.jobs.unshift(...group.splice(0));
+    for (const job of queue.jobs.filter(({ hasWaitedTooLong }) => hasWaitedTooLong)) {
+      job.fail(await this.#lock(stripe).timeout(job.options.maxWaitMs));
+    }
     queue.jobs = queue.jobs.filter(isWaiting);
-    const waiting = [...queue.jobs];
-    if (waiting.length === 0) return undefined;
+    if (queue.jobs.length === 0) return undefined;
+    for (const job of queue.jobs) this.#startWaiting(job, stripe);
+    // Each caller has a time of its own; the ticket stays in its place as long as anyone waits.
     queue.giveUp = new AbortController();
     try {
-      return await this.#acquire(stripe, { site: LOCK_SITES.stripeUpdate, jobs: waiting, signal: queue.giveUp.signal });
+      return await this.#acquire(stripe, { site: LOCK_SITES.stripeUpdate, signal: queue.giveUp.signal });
     } catch (error) {
       if (queue.giveUp.signal.aborted) return undefined;
-      if (!isPeatError(error, 'LOCK_TIMEOUT')) throw error;
-      // Those that may wait longer queue again.
-      const nowMs = this.#system.monotonicNowMs();
-      for (const job of waiting) if (job.waitUntilMs <= nowMs) job.fail(error);
-      return undefined;
+      throw error;
     }
   }
 
@@ -229,7 +233,10 @@ export class Updater {
     if ((await this.#isFree(stripes)) && (await this.#try([job]))) return;
     const tickets: LockHandle[] = [];
     try {
-      for (const stripe of stripes) tickets.push(await this.#acquire(stripe, { site: LOCK_SITES.stripeUpdateMany, jobs: [job], signal }));
+      for (const stripe of stripes) {
+        const maxWaitMs = Math.max(0, job.waitUntilMs - this.#system.monotonicNowMs());
+        tickets.push(await this.#acquire(stripe, { site: LOCK_SITES.stripeUpdateMany, maxWaitMs, signal }));
+      }
       await this.#persist(() => [job]);
     } finally {
       await Promise.all(tickets.map((ticket) => ticket.release()));
@@ -257,17 +264,11 @@ export class Updater {
     return true;
   }
 
-  async #acquire(
-    stripe: number,
-    { site, jobs, signal }: { site: LockSite; jobs: readonly Job[]; signal: AbortSignal | undefined },
-  ): Promise<LockHandle> {
+  async #acquire(stripe: number, options: Pick<AcquireOptions, 'site' | 'maxWaitMs' | 'signal'>): Promise<LockHandle> {
     this.counters.tickets++;
-    const waitUntilMs = Math.min(...jobs.map((job) => job.waitUntilMs));
     const ticket = await this.#lock(stripe).acquire({
-      site,
+      ...options,
       leaseMs: this.#context.medium.isRemote ? REMOTE_STRIPE_LEASE_MS : STRIPE_LEASE_MS,
-      maxWaitMs: Math.max(0, waitUntilMs - this.#system.monotonicNowMs()),
-      signal,
     });
     this.#tickets.set(stripe, ticket);
     return ticket;
@@ -281,7 +282,7 @@ export class Updater {
     const outcome = await attempt(this.#context, open);
     if (outcome === 'done') {
       if (++this.counters.committed % MANY_RECORDS === 0) this.#context.onManyRecords();
-      return true;
+      return !open.some(isWaiting);
     }
     this.counters.lostRaces++;
     if (outcome === 'split') for (const job of open) await this.#persist(() => [job]);

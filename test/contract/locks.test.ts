@@ -234,6 +234,18 @@ describe('a directory for locks', () => {
     await store.close();
   });
 
+  it('leaves the election of compactors with the data, where a repair looks for it', async () => {
+    const [directory, lockDir] = [temporaryDirectory(), temporaryDirectory()];
+    const store = await open(directory, { singleHost: true, lockDir });
+    const namespace = store.namespace('runs');
+    await namespace.put('a', 1);
+    await store.compact();
+    await namespace.update('a', () => 2);
+    expect(readdirSync(join(directory, 'lock'))).toEqual(['compactor']);
+    expect(existsSync(join(lockDir, store.file.storeId, 'lock', 'compactor'))).toBe(false);
+    await store.close();
+  });
+
   it('keeps the locks of two stores apart', async () => {
     const lockDir = temporaryDirectory();
     const stores = await Promise.all([1, 2].map(() => open(temporaryDirectory(), { singleHost: true, lockDir })));

@@ -160,6 +160,8 @@ describe.each(PLACES)('updates on $name', (place) => {
     await expect(items.update('a', 1 as never)).rejects.toThrow(TypeError);
     await expect(items.update('a', () => Symbol('x') as never)).rejects.toThrow(TypeError);
     await expect(items.update('a', increment, { deadlineMs: 0 })).rejects.toThrow(RangeError);
+    await expect(items.update('a', increment, { deadlineMs: 2 ** 31 })).rejects.toThrow(RangeError);
+    await expect(items.putIf('a', undefined as never, { ifAbsent: true })).rejects.toThrow(TypeError);
     await expect(items.updateMany([], () => [])).rejects.toThrow(TypeError);
     await expect(items.updateMany(['a', 'a'], () => [1, 2])).rejects.toThrow(RangeError);
     await expect(items.updateMany(['a', 'b'], () => [1])).rejects.toThrow(TypeError);
@@ -186,6 +188,36 @@ describe.each(PLACES)('updates on $name', (place) => {
     await store.compact();
     expect(await elsewhere.get('a')).toBe(1);
     expect(await elsewhere.update('a', increment)).toMatchObject({ value: 2 });
+  });
+
+  it('of a handle whose namespace was dropped say so at once', async () => {
+    await elsewhere.update('a', increment);
+    await items.update('a', increment);
+    await store.dropNamespace('items');
+    await expect(items.update('a', increment)).rejects.toMatchObject({ code: 'NAMESPACE_DROPPED' });
+    await expect(elsewhere.update('a', increment)).rejects.toMatchObject({ code: 'NAMESPACE_DROPPED' });
+  });
+
+  it('never give a stamp twice, not even in another life of the namespace', async () => {
+    const stamps = new Set<string>();
+    for (let life = 1; life <= 3; life++) {
+      const again = store.namespace<number>('items');
+      for (let i = 0; i < 3; i++) stamps.add((await again.update('a', increment)).stamp as string);
+      await store.compact();
+      stamps.add((await again.update('a', increment)).stamp as string);
+      expect(stamps.size).toBe(life * 4);
+      await again.close();
+      await store.dropNamespace('items');
+      await store.createNamespace('items');
+    }
+  });
+
+  it('that were called before the end are made', async () => {
+    const update = items.update('a', increment);
+    const put = items.putIf('b', 1, { ifAbsent: true });
+    await items.close();
+    expect((await update).value).toBe(1);
+    expect((await put).ok).toBe(true);
   });
 
   it('put only if the condition holds', async () => {

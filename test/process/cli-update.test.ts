@@ -50,6 +50,26 @@ describe('peat update', () => {
     ]);
     expect(code).toBe(75);
     expect(stderr).toContain('100 ms');
+    // What it has begun by itself, and what ignores the request to end, does not keep the command.
+    const stubborn = await runPeat([
+      'update',
+      location,
+      'a',
+      '--deadline-ms',
+      '100',
+      '--',
+      'sh',
+      '-c',
+      'trap "" TERM; sleep 5 & sleep 5; echo 1',
+    ]);
+    expect(stubborn.code).toBe(75);
+  });
+
+  it('refuses text that is none', async () => {
+    const location = await newStore();
+    const { code, stderr } = await runPeat(['update', location, 'a', '--', 'printf', '\\377']);
+    expect([code, stderr.includes('UTF-8')]).toEqual([1, true]);
+    expect((await runPeat(['get', location, 'a'])).code).toBe(1);
   });
 
   it('refuses what it can not do, and shows it', async () => {

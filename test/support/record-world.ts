@@ -5,7 +5,7 @@ import { decodeValue } from '../../src/base/value.ts';
 import type { Entry } from '../../src/format/entry.ts';
 import { recordName, tableFileText } from '../../src/format/layout.ts';
 import type { SerialRecord } from '../../src/format/record.ts';
-import { NO_COUNTS, type Root, SERIAL_NONCES_KEPT, type TableRef } from '../../src/format/root.ts';
+import { addSerialNonces, NO_COUNTS, type Root, type TableRef } from '../../src/format/root.ts';
 import { TableBuilder } from '../../src/format/table/table-builder.ts';
 import { highestRootNumber } from '../../src/manifest/newest-root.ts';
 import { runAsync, runBlocking } from '../../src/medium/steps.ts';
@@ -39,7 +39,7 @@ export class RecordWorld extends Zoo {
       const serialNonces = new Map(root.serialNonces);
       for (const { id, nonce } of records) {
         serialThrough.set(id.stripe, id.number);
-        serialNonces.set(id.stripe, [...(serialNonces.get(id.stripe) ?? []), nonce].slice(-SERIAL_NONCES_KEPT));
+        serialNonces.set(id.stripe, addSerialNonces(serialNonces.get(id.stripe), [nonce]));
       }
       const stack = root.shards[0]?.tables ?? [];
       return {

@@ -46,7 +46,7 @@ export const command: Command = {
       );
       await Promise.all(lines);
       await (output.json ? output.jsonLine({ report }) : output.line(summary(report)));
-      return report.actions.length === 0 || apply ? EXIT_OK : EXIT_FAILED;
+      return (apply ? refused(report) : report.actions.length) === 0 ? EXIT_OK : EXIT_FAILED;
     } finally {
       await medium.close();
     }
@@ -69,13 +69,22 @@ async function openForRepair(location: string, apply: boolean): Promise<FileMedi
   return FileMedium.open(location, { fileMode, directoryMode, group });
 }
 
-function actionText({ file, what, does, lost }: RepairAction, apply: boolean): string {
+function actionText({ file, what, does, lost, isRefused }: RepairAction, apply: boolean): string {
+  if (isRefused === true) return `${file}: ${what}\n  ${does}`;
   return `${file}: ${what}\n  ${apply ? 'did' : 'would'}: ${does}\n  lost: ${lost ?? 'nothing'}`;
 }
 
 function summary({ applied, actions, roots }: RepairReport): string {
   if (actions.length === 0) return 'nothing to repair';
-  if (!applied) return `${actions.length} repairs to make; run it again with --yes`;
+  const left = refused({ actions });
+  const made = actions.length - left;
+  const rest = left === 0 ? [] : [`${left} that it can't make`];
+  if (made === 0) return `${left} repairs that it can't make, see above`;
+  if (!applied) return [`${made} repairs to make; run it again with --yes`, ...rest].join('; ');
   const put = roots.map(({ namespace, root }) => `root ${root} of ${namespace}`).join(', ');
-  return `${actions.length} repairs made${put === '' ? '' : `: ${put}`}; damaged files are kept in quarantine/`;
+  return [`${made} repairs made${put === '' ? '' : `: ${put}`}; damaged files are kept in quarantine/`, ...rest].join('; ');
+}
+
+function refused({ actions }: Pick<RepairReport, 'actions'>): number {
+  return actions.filter(({ isRefused }) => isRefused === true).length;
 }

@@ -46,6 +46,9 @@ export const command: Command = {
   },
 };
 
+/** How long a command that is no longer waited for may take to end. */
+const KILL_AFTER_MS = 2_000;
+
 type Change = (value: unknown, signal: AbortSignal) => unknown;
 
 function changeOf(invocation: Invocation): Change {
@@ -64,16 +67,32 @@ function changeOf(invocation: Invocation): Change {
 /** What the command printed; undefined if nothing. */
 async function runCommand(commandLine: readonly string[], { value, signal }: { value: unknown; signal: AbortSignal }): Promise<unknown> {
   const { spawn } = await import('node:child_process');
-  const { text } = await import('node:stream/consumers');
+  const { buffer } = await import('node:stream/consumers');
   const [program, ...args] = commandLine as [string, ...string[]];
-  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'], signal });
+  const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const stop = (): void => {
+    child.kill();
+    setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS).unref();
+    // What it has begun by itself may hold its output open for longer than it lives.
+    child.stdout.destroy();
+  };
+  signal.addEventListener('abort', stop, { once: true });
   // A command that does not read its input is as good as any other.
   child.stdin.on('error', () => {});
   child.stdin.end(value === undefined ? '' : `${JSON.stringify(value)}\n`);
   const [printed, [code, killedBy]] = await Promise.all([
-    text(child.stdout),
-    once(child, 'close') as Promise<[number | null, string | null]>,
+    buffer(child.stdout),
+    once(child, 'exit') as Promise<[number | null, string | null]>,
   ]);
   if (code !== 0) throw new Error(`${program} ended with ${killedBy ?? `exit code ${code}`}; nothing was written`);
-  return printed.trim() === '' ? undefined : parseValue(printed.trimEnd());
+  const text = decode(printed, program);
+  return text.trim() === '' ? undefined : parseValue(text.trimEnd());
+}
+
+function decode(printed: Buffer, program: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(printed);
+  } catch {
+    throw new Error(`what ${program} printed is not valid UTF-8; nothing was written`);
+  }
 }

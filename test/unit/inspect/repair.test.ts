@@ -1,8 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Key } from '../../../src/base/key.ts';
 import { encodeValue } from '../../../src/base/value.ts';
+import { encodeCheckedJson } from '../../../src/format/checked-json-encode.ts';
 import { recordName, rootName, STORE_FILE } from '../../../src/format/layout.ts';
 import type { SerialRecord } from '../../../src/format/record.ts';
+import { decodeStoreFile } from '../../../src/format/store-file.ts';
 import type { Finding } from '../../../src/inspect/finding.ts';
 import { type RepairAction, type RepairReport, repairStore } from '../../../src/inspect/repair.ts';
 import { verifyStore } from '../../../src/inspect/verify.ts';
@@ -412,6 +414,46 @@ describe('repairing', () => {
       await zoo.medium.delete([STORE_FILE]);
       const { actions } = await repair();
       expect(actions[0]?.what).toBe('it is not there');
+      expect(actions[0]?.lost).toContain('those that run lock in that directory, and new ones in the store');
+    });
+
+    describe('of a store whose locks are in a directory of their own', () => {
+      const lockDir = '/var/lib/"locks"';
+
+      beforeEach(async () => {
+        const facts = decodeStoreFile((await zoo.medium.get(STORE_FILE)) as Buffer);
+        await zoo.medium.delete([STORE_FILE]);
+        await zoo.medium.putIfAbsent(STORE_FILE, encodeCheckedJson({ ...facts, writerFeatures: ['lock-dir'], singleHost: true, lockDir }));
+      });
+
+      it('keeps that where a single byte is wrong', async () => {
+        await rewrite(STORE_FILE, flip(40));
+        await repair();
+        expect(decodeStoreFile((await zoo.medium.get(STORE_FILE)) as Buffer).lockDir).toBe(lockDir);
+      });
+
+      it('is not made anew while it still shows that, since processes would lock in two places', async () => {
+        const text = ((await zoo.medium.get(STORE_FILE)) as Buffer).toString('utf8');
+        for (const left of [`"lockDir":${JSON.stringify(lockDir)}`, '"lockDir', '"lock-dir"']) {
+          const at = text.indexOf(left);
+          expect(at).toBeGreaterThan(0);
+          const damaged = Buffer.from('?'.repeat(at) + text.slice(at, at + left.length).padEnd(text.length - at, '?'));
+          await zoo.medium.delete([STORE_FILE]);
+          await zoo.medium.putIfAbsent(STORE_FILE, damaged);
+          const { actions } = await repairStore(zoo, { apply: true });
+          expect(actions).toMatchObject([{ file: STORE_FILE, isRefused: true, does: expect.stringContaining('in two places') }]);
+          expect(actions[0]?.what).toContain(left.includes(':') ? JSON.stringify(lockDir) : 'in another place');
+          expect(await zoo.medium.get(STORE_FILE)).toEqual(damaged);
+        }
+      });
+
+      it('is made anew once it was taken away', async () => {
+        await rewrite(STORE_FILE, flip(40, 41, 42));
+        expect((await repairStore(zoo, { apply: true })).actions).toMatchObject([{ isRefused: true }]);
+        await zoo.medium.delete([STORE_FILE]);
+        await repair();
+        expect(decodeStoreFile((await zoo.medium.get(STORE_FILE)) as Buffer).lockDir).toBeUndefined();
+      });
     });
   });
 });

@@ -1,8 +1,8 @@
 /** Records that a root has not absorbed: which are read, which count, and what a view does that looks while others write and absorb. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { isPeatError } from '../../../src/base/errors.ts';
-import { type RecordId, recordName, recordText } from '../../../src/format/layout.ts';
-import type { SerialRecord } from '../../../src/format/record.ts';
+import { type RecordId, recordName, recordText, segmentIdText } from '../../../src/format/layout.ts';
+import { encodeRecord, type SerialRecord } from '../../../src/format/record.ts';
 import type { Root } from '../../../src/format/root.ts';
 import { listLog } from '../../../src/log/log-listing.ts';
 import { fateOfRecord, RecordLog } from '../../../src/log/record-log.ts';
@@ -231,7 +231,7 @@ describe('a view', () => {
     expect(refresh(world.newView(), world)).toBe('fresh');
   });
 
-  it('gives up on a record that stays missing, with an error that may pass', async () => {
+  it('gives up on a record that stays missing, and names it', async () => {
     await world.putRecord({ a: 2 }, { id: at('a', 2) });
     const view = world.newView();
     let failure: unknown;
@@ -240,7 +240,48 @@ describe('a view', () => {
     } catch (error) {
       failure = error;
     }
-    expect(isPeatError(failure, 'TEMPORARY')).toBe(true);
+    expect(isPeatError(failure, 'CORRUPT')).toBe(true);
+    const file = recordName(world.layout, at('a', 1));
+    expect(failure).toMatchObject({
+      file,
+      message: expect.stringContaining(`${file} is missing`),
+    });
+  });
+
+  it('names the part of an update, or what decides about it, where that stays missing', async () => {
+    const [b, primary] = (await world.putUpdate({ [first]: 1, [second]: 1 })) as [SerialRecord, SerialRecord];
+    await world.remove(b);
+    expect(() => refresh(world.newView(), world)).toThrow(`${recordName(world.layout, b.id)} is missing`);
+    await world.medium.putIfAbsent(recordName(world.layout, b.id), encodeRecord(world.layout, b));
+    await world.putRecord({ [second]: 2 });
+    await world.remove(primary);
+    expect(() => refresh(world.newView(), world)).toThrow(`${recordName(world.layout, primary.id)} is missing`);
+  });
+
+  it('names no record where segments vanish again and again', async () => {
+    await world.putRecord({ a: 2 }, { id: at('a', 2) });
+    const writer = world.openWriter();
+    await world.append(writer, { b: 1 });
+    const name = world.layout.log + segmentIdText(writer.id);
+    const view = world.newView();
+    const { blocking } = world.medium;
+    if (blocking === undefined) throw new Error('a memory medium blocks');
+    const list = blocking.list.bind(blocking);
+    let listings = 0;
+    // Gone as soon as it was listed; the first time, the record is what stands in the way.
+    blocking.list = (prefix, options) => {
+      const listed = list(prefix, options);
+      if (prefix !== world.layout.log) return listed;
+      const [some] = listed;
+      return ++listings === 1 || some === undefined ? listed : [...listed, { ...some, name: `${name}1` }];
+    };
+    let failure: unknown;
+    try {
+      refresh(view, world);
+    } catch (error) {
+      failure = error;
+    }
+    expect(failure).toMatchObject({ code: 'TEMPORARY', message: expect.not.stringContaining('missing') });
   });
 
   it('tells how many records no root has absorbed, and their bytes', async () => {

@@ -132,7 +132,7 @@ describe('a namespace', () => {
       forgot: 2,
       shards: [],
       maxStamp: stamp,
-      dropFloor: stamp,
+      dropFloor: { ...stamp, sub: stamp.sub + 2 ** 32 },
     });
     expect([...dropped.dropped]).toEqual([
       ['f0', 1],

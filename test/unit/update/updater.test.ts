@@ -208,6 +208,36 @@ describe('an update', () => {
     expect((await waiting).value).toBe(6);
   });
 
+  it('waits no longer than it may behind others of its own process, and takes no place from who may wait longer', async () => {
+    const world = new World();
+    const { items } = await world.process();
+    await items.update(LOW, increment);
+    const prefix = lockPrefix('stripe', `items/${stripe(LOW)}`);
+    const lock = new TicketLock({ medium: world.inner, system: nodeSystem, facts: nodeProcessFacts(), prefix });
+    const held = await lock.acquire({ site: LOCK_SITES.stripeUpdate, leaseMs: 60_000 });
+    const patient = items.update(LOW, increment);
+    await nodeSystem.sleep(20);
+    const place = (await world.inner.list(prefix)).filter(({ name }) => /\/\d{20}$/.test(name));
+    for (let i = 0; i < 3; i++) {
+      await expect(items.update(LOW, increment, { maxWaitMs: 10 })).rejects.toMatchObject({ code: 'LOCK_TIMEOUT', waitedMs: 10 });
+    }
+    await expect(items.updateMany([LOW, HIGH], () => [0, 0], { maxWaitMs: 10 })).rejects.toMatchObject({ code: 'LOCK_TIMEOUT' });
+    const done = new Set((await world.inner.list(prefix)).map(({ name }) => name));
+    expect(place.filter(({ name }) => done.has(`${name}.done`))).toEqual([]);
+    await held.release();
+    expect((await patient).value).toBe(2);
+  });
+
+  it('of many that write much take several records, and all are made', async () => {
+    const world = new World();
+    const { store, items } = await world.process();
+    await items.update(LOW, increment);
+    const blobs = store.namespace<Uint8Array>('items');
+    const results = await Promise.all(Array.from({ length: 12 }, () => blobs.update(MIDDLE, () => Buffer.alloc(3_000_000))));
+    expect(results.every(({ changed }) => changed)).toBe(true);
+    expect((await world.records()).filter(isOf(MIDDLE)).length).toBeGreaterThan(3);
+  });
+
   it('that nobody waits for any more gives its place up', async () => {
     const world = new World();
     const { items } = await world.process();
