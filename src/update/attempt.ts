@@ -2,7 +2,7 @@
  * One try at committing a group of updates (rules B1 to B4): read, let the callers' functions run, put one record for all of them, and ask
  * the newest root what became of it.
  *
- * Updates of one stripe share a `single` record. An update of several stripes is a group of its own: secondaries first, then, once a newest
+ * Updates of one stripe share a `single` record. Those of several stripes share one in each: secondaries first, then, once a newest
  * root has absorbed none of their numbers, the primary, whose put decides (`docs/protocol.md`). A crash before that leaves
  * secondaries that are undecided; whoever comes upon them decides that it did not happen.
  *
@@ -61,7 +61,7 @@ const JOBS_AT_ONCE_MAX = 64;
 /**
  * Tries some of the jobs, in their order, or all. Those that got their answer are settled.
  *
- * @param jobs of one stripe; or one job of several
+ * @param jobs all of the same stripes
  * @throws what reading throws; then nothing was written
  */
 export async function attempt(context: AttemptContext, jobs: readonly Job[]): Promise<AttemptOutcome> {

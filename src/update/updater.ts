@@ -1,10 +1,10 @@
 /**
  * Read-modify-writes of one namespace by one handle ("Updating" in `docs/protocol.md`).
  *
- * Updates that wait in this process for the same stripe form a group, and share one record. A group tries once without a ticket where nobody is
- * queued; after a lost race, and where someone is, it takes its place in the stripe's queue, so that nobody starves. An update of several
- * stripes takes their tickets in ascending order. The tickets only save wasted work: what is right rests on the records alone, so a
- * ticket that is stolen meanwhile does no harm.
+ * Updates that wait in this process for the same stripe, or the same stripes, form a group, and share one record of each. A group tries once
+ * without a ticket where nobody is queued; after a lost race, and where someone is, it takes its place in the stripe's queue, so that nobody
+ * starves; in those of several stripes in ascending order. The tickets only save wasted work: what is right rests on the records alone, so
+ * a ticket that is stolen meanwhile does no harm.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { PeatError } from '../base/errors.ts';
@@ -14,7 +14,7 @@ import { LOCK_SITES } from '../lock/lock-sites.ts';
 import type { LockTracer } from '../lock/lock-tracer.ts';
 import { nodeProcessFacts } from '../lock/process-facts.ts';
 import { liveTickets } from '../lock/queue-state.ts';
-import { type AcquireOptions, type LockHandle, TicketLock } from '../lock/ticket-lock.ts';
+import { type LockHandle, TicketLock } from '../lock/ticket-lock.ts';
 import type { Medium } from '../medium/medium.ts';
 import { type AttemptContext, attempt } from './attempt.ts';
 import { type Committed, Job, type JobOptions } from './job.ts';
@@ -46,10 +46,14 @@ function isWaiting(job: Job): boolean {
   return !job.isSettled;
 }
 
-interface StripeQueue {
+/** Those who wait for the same stripes. */
+interface Queue {
+  readonly stripes: readonly number[];
   jobs: Job[];
   loop: Promise<void> | undefined;
-  /** Ends the wait for a ticket that nobody needs any more. */
+  /** The stripe whose ticket is waited for. */
+  awaited: number;
+  /** Ends the wait for tickets that nobody needs any more. */
   giveUp: AbortController;
 }
 
@@ -68,7 +72,8 @@ export class Updater {
   readonly #context: UpdaterContext;
   /** What one has seen of a silent holder counts the next time. */
   readonly #locks = new Map<number, TicketLock>();
-  readonly #queues = new Map<number, StripeQueue>();
+  /** By their stripes, as text. */
+  readonly #queues = new Map<string, Queue>();
   /** The latest ticket of each stripe. */
   readonly #tickets = new Map<number, LockHandle>();
   readonly #underWay = new Set<Promise<unknown>>();
@@ -94,8 +99,7 @@ export class Updater {
    */
   update(options: JobOptions): Promise<Committed> {
     const job = this.#newJob(options);
-    if (options.stripes.length === 1) this.#enqueue(job, options.stripes[0] as number);
-    else this.#track(this.#updateStripes(job).catch((error: unknown) => job.fail(error)));
+    this.#enqueue(job);
     return job.promise;
   }
 
@@ -157,13 +161,15 @@ export class Updater {
     }, work)();
   }
 
-  // ---- one stripe
+  // ---- groups
 
-  #enqueue(job: Job, stripe: number): void {
-    let queue = this.#queues.get(stripe);
+  #enqueue(job: Job): void {
+    const { stripes } = job.options;
+    const name = stripes.join();
+    let queue = this.#queues.get(name);
     if (queue === undefined) {
-      queue = { jobs: [], loop: undefined, giveUp: new AbortController() };
-      this.#queues.set(stripe, queue);
+      queue = { stripes, jobs: [], loop: undefined, awaited: stripes[0] as number, giveUp: new AbortController() };
+      this.#queues.set(name, queue);
     }
     queue.jobs.push(job);
     const joined = queue;
@@ -171,75 +177,67 @@ export class Updater {
       if (!joined.jobs.some(isWaiting)) joined.giveUp.abort();
     });
     if (queue.loop !== undefined) {
-      this.#startWaiting(job, stripe);
+      this.#startWaiting(job, queue);
     } else {
-      queue.loop = this.#serve(stripe, queue);
+      queue.loop = this.#serve(name, queue);
       this.#track(queue.loop);
     }
   }
 
-  #startWaiting(job: Job, stripe: number): void {
-    job.startWaiting((waitedMs) => this.#lock(stripe).timeout(waitedMs));
+  #startWaiting(job: Job, queue: Queue): void {
+    job.startWaiting((waitedMs) => this.#lock(queue.awaited).timeout(waitedMs));
   }
 
-  async #serve(stripe: number, queue: StripeQueue): Promise<void> {
+  async #serve(name: string, queue: Queue): Promise<void> {
     // Calls of one turn of the event loop join one group.
     await Promise.resolve();
     while (queue.jobs.length > 0) {
       const group: Job[] = [];
       try {
-        await this.#serveGroup(stripe, queue, group);
+        await this.#serveGroup(queue, group);
       } catch (error) {
         for (const job of [...group, ...queue.jobs.splice(0)]) job.fail(error);
       }
       queue.jobs = queue.jobs.filter(isWaiting);
     }
-    this.#queues.delete(stripe);
+    this.#queues.delete(name);
   }
 
-  async #serveGroup(stripe: number, queue: StripeQueue, group: Job[]): Promise<void> {
+  async #serveGroup(queue: Queue, group: Job[]): Promise<void> {
     const join = (): Job[] => {
       group.push(...queue.jobs.splice(0, GROUP_JOBS_MAX - group.length));
       return group;
     };
-    if ((await this.#isFree([stripe])) && (await this.#try(join()))) return;
-    await using ticket = await this.#takeTicket(stripe, queue, group);
-    if (ticket !== undefined) await this.#persist(join);
-  }
-
-  /** Undefined if those who waited have given up, or waited for too long. */
-  async #takeTicket(stripe: number, queue: StripeQueue, group: Job[]): Promise<LockHandle | undefined> {
-    queue.jobs.unshift(...group.splice(0));
-    for (const job of queue.jobs.filter(({ hasWaitedTooLong }) => hasWaitedTooLong)) {
-      job.fail(await this.#lock(stripe).timeout(job.options.maxWaitMs));
-    }
-    queue.jobs = queue.jobs.filter(isWaiting);
-    if (queue.jobs.length === 0) return undefined;
-    for (const job of queue.jobs) this.#startWaiting(job, stripe);
-    // Each caller has a time of its own; the ticket stays in its place as long as anyone waits.
-    queue.giveUp = new AbortController();
-    try {
-      return await this.#acquire(stripe, { site: LOCK_SITES.stripeUpdate, signal: queue.giveUp.signal });
-    } catch (error) {
-      if (queue.giveUp.signal.aborted) return undefined;
-      throw error;
-    }
-  }
-
-  // ---- several stripes
-
-  async #updateStripes(job: Job): Promise<void> {
-    const { stripes, signal } = job.options;
-    if ((await this.#isFree(stripes)) && (await this.#try([job]))) return;
+    if ((await this.#isFree(queue.stripes)) && (await this.#try(join()))) return;
     const tickets: LockHandle[] = [];
     try {
-      for (const stripe of stripes) {
-        const maxWaitMs = Math.max(0, job.waitUntilMs - this.#system.monotonicNowMs());
-        tickets.push(await this.#acquire(stripe, { site: LOCK_SITES.stripeUpdateMany, maxWaitMs, signal }));
-      }
-      await this.#persist(() => [job]);
+      if (await this.#takeTickets(queue, { group, tickets })) await this.#persist(join);
     } finally {
       await Promise.all(tickets.map((ticket) => ticket.release()));
+    }
+  }
+
+  /** False if those who waited have given up, or waited for too long. */
+  async #takeTickets(queue: Queue, { group, tickets }: { group: Job[]; tickets: LockHandle[] }): Promise<boolean> {
+    queue.jobs.unshift(...group.splice(0));
+    for (const job of queue.jobs.filter(({ hasWaitedTooLong }) => hasWaitedTooLong)) {
+      job.fail(await this.#lock(queue.awaited).timeout(job.options.maxWaitMs));
+    }
+    queue.jobs = queue.jobs.filter(isWaiting);
+    if (queue.jobs.length === 0) return false;
+    for (const job of queue.jobs) this.#startWaiting(job, queue);
+    // Each caller has a time of its own; the tickets stay in their places as long as anyone waits.
+    queue.giveUp = new AbortController();
+    const { signal } = queue.giveUp;
+    try {
+      for (const stripe of queue.stripes) {
+        queue.awaited = stripe;
+        tickets.push(await this.#acquire(stripe, { isOneOfSeveral: queue.stripes.length > 1, signal }));
+      }
+      return true;
+    } catch (error) {
+      if (signal.aborted) return false;
+      throw error;
     }
   }
 
@@ -264,11 +262,12 @@ export class Updater {
     return true;
   }
 
-  async #acquire(stripe: number, options: Pick<AcquireOptions, 'site' | 'maxWaitMs' | 'signal'>): Promise<LockHandle> {
+  async #acquire(stripe: number, { isOneOfSeveral, signal }: { isOneOfSeveral: boolean; signal: AbortSignal }): Promise<LockHandle> {
     this.counters.tickets++;
     const ticket = await this.#lock(stripe).acquire({
-      ...options,
+      site: isOneOfSeveral ? LOCK_SITES.stripeUpdateMany : LOCK_SITES.stripeUpdate,
       leaseMs: this.#context.medium.isRemote ? REMOTE_STRIPE_LEASE_MS : STRIPE_LEASE_MS,
+      signal,
     });
     this.#tickets.set(stripe, ticket);
     return ticket;
@@ -292,7 +291,10 @@ export class Updater {
   /** Tries until all have their answers. `jobs` is asked again before each try: who has come meanwhile joins. */
   async #persist(jobs: () => readonly Job[]): Promise<void> {
     for (let tries = 0; tries < IDLE_ATTEMPTS_MAX; tries++) {
+      const { committed } = this.counters;
       if (await this.#try(jobs())) return;
+      // Only a part found room in the record.
+      if (this.counters.committed > committed) tries = -1;
       // Two that race without a ticket must not go on in step.
       const spreadMs = Math.min(2 ** Math.min(tries, 10), BACKOFF_MAX_MS);
       const [random = 0] = this.#system.randomBytes(1);

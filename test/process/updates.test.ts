@@ -87,6 +87,25 @@ describe('under attack', () => {
     expect(clients.blows.kills).toBeGreaterThan(5);
     expect(clients.blows.stops).toBeGreaterThan(0);
   });
+  it(`${PROCESSES} processes × ${INCREMENTS} steps make exactly ${PROCESSES * INCREMENTS}, though every 200 ms a holder is killed, or stopped for longer than a lease`, async () => {
+    const clients = new Clients(randomFrom(testSeed()));
+    const keys = ['tally'];
+    await clients.run({ role: 'read', keys });
+    clients.startCompactor();
+    for (let p = 0; p < PROCESSES; p++) {
+      clients.start(`p${p}`, { role: 'tally', name: `p${p}`, keys, operations: INCREMENTS, inFlight: 8 });
+    }
+    await clients.attack({ key: keys[0] as string, everyMs: 200, stopMs: STRIPE_LEASE_MS + 600, blowsMax: 50 });
+    await clients.finish();
+    await clients.stopCompactor();
+    console.log(JSON.stringify(clients.blows));
+    const steps = Object.fromEntries(Array.from({ length: PROCESSES }, (_, p) => [`p${p}`, INCREMENTS]));
+    const exact = { tally: { total: PROCESSES * INCREMENTS, steps } };
+    expect((await clients.readBack(keys)).values).toEqual(exact);
+    expect((await clients.readBack(keys, { compact: true })).values).toEqual(exact);
+    expect(clients.blows.kills).toBeGreaterThan(5);
+    expect(clients.blows.stops).toBeGreaterThan(0);
+  });
 });
 
 describe('putIf', () => {

@@ -5,6 +5,7 @@
  * | role | what it does |
  * |---|---|
  * | `count` | `operations` increments of `keys`, the first one being hot, with reads among them |
+ * | `tally` | `operations` increments of `keys[0]`, each counted beside it under `name`: a successor goes on where a killed process was |
  * | `claim` | takes `keys` by `putIf` where they are free, and lets go of them again; with `once` each key in turn, for good |
  * | `transfer` | moves amounts between accounts by `updateMany`, among single updates, and looks at all of them |
  * | `mixed` | writes blindly, updates and reads |
@@ -136,6 +137,27 @@ async function count() {
   });
 }
 
+/** A value tells how many steps each name has made, so that none is made twice, and none left out, whoever is killed. */
+async function tally() {
+  const { name } = options;
+  /** @param {{ total: number, steps: Record<string, number> }} [value] */
+  const step = (value = { total: 0, steps: {} }) => {
+    const { [name]: steps = 0 } = value.steps;
+    return steps >= operations ? undefined : { total: value.total + 1, steps: { ...value.steps, [name]: steps + 1 } };
+  };
+  const row = async () => {
+    for (;;) {
+      try {
+        if (!(await entries.update(keys[0], step)).changed) return;
+      } catch (error) {
+        const code = /** @type {{ code?: string }} */ (error).code ?? '';
+        if (code !== 'OUTCOME_UNKNOWN' && !NOTHING_WRITTEN.includes(code)) throw error;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: inFlight }, row));
+}
+
 async function claim() {
   await repeat(async (n) => {
     const key = options.once ? keys[n] : anyKey();
@@ -260,8 +282,8 @@ async function hold() {
 }
 
 say(`pid ${process.pid}`);
-await { count, claim, transfer, fund, mixed, compact, read, hold }[
-  /** @type {'count' | 'claim' | 'transfer' | 'fund' | 'mixed' | 'compact' | 'read' | 'hold'} */ (role)
+await { count, tally, claim, transfer, fund, mixed, compact, read, hold }[
+  /** @type {'count' | 'tally' | 'claim' | 'transfer' | 'fund' | 'mixed' | 'compact' | 'read' | 'hold'} */ (role)
 ]();
 await store.close();
 say('closed');

@@ -303,6 +303,23 @@ describe('an update of several stripes', () => {
     expect(await other.items.getMany([LOW, HIGH])).toEqual([2, 2]);
   });
 
+  it('shares records with others of the same process and stripes', async () => {
+    const world = new World();
+    const { items } = await world.process();
+    await items.updateMany([LOW, HIGH], () => [0, 0]);
+    const both = ([a = 0, b = 0]: readonly (number | undefined)[]): number[] => [a + 1, b - 1];
+    const results = await Promise.allSettled([
+      ...Array.from({ length: 50 }, () => items.updateMany([LOW, HIGH], both)),
+      items.updateMany([HIGH, LOW], () => {
+        throw new Error('no');
+      }),
+      items.updateMany([HIGH, LOW], ([b = 0, a = 0]) => [b - 1, a + 1]),
+    ]);
+    expect(results.filter(({ status }) => status === 'rejected')).toHaveLength(1);
+    expect(await items.getMany([LOW, HIGH])).toEqual([51, -51]);
+    expect((await world.records()).length).toBeLessThan(10);
+  });
+
   it('leaves no reader with a half, whatever a listing shows', async () => {
     const world = new World();
     const [writer, reader] = [await world.process(), await world.process()];
