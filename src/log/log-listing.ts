@@ -37,19 +37,20 @@ function parseListing(layout: NamespaceLayout, objects: readonly ListedObject[])
   const segments = new Map<string, ListedSegment>();
   const records = new Map<number, ListedRecord[]>();
   for (const { name, size = 0, modifiedMs } of objects) {
-    const [text = '', part] = name.slice(layout.log.length).split('/');
-    const known = segments.get(text);
-    if (known !== undefined && part !== undefined && PART.test(part)) {
-      known.parts?.push(Number(part));
-      known.size += size;
-      continue;
-    }
-    const record = part === undefined ? parseRecordText(text) : undefined;
+    const rest = name.slice(layout.log.length);
+    const record = parseRecordText(rest);
     if (record !== undefined) {
       const { stripe, number } = record;
       const listed = records.get(stripe);
       if (listed === undefined) records.set(stripe, [{ number, size, modifiedMs }]);
       else listed.push({ number, size, modifiedMs });
+      continue;
+    }
+    const [text = '', part] = rest.split('/');
+    const known = segments.get(text);
+    if (known !== undefined && part !== undefined && PART.test(part)) {
+      known.parts?.push(Number(part));
+      known.size += size;
       continue;
     }
     const id = parseSegmentId(text);

@@ -227,7 +227,11 @@ describe.each(PLACES)('updates on $name', (place) => {
     expect(await elsewhere.putIf('a', 2, { ifStamp: taken.stamp as string })).toMatchObject({ ok: true, value: 2 });
     expect(await items.putIf('a', 3, { ifStamp: taken.stamp as string })).toMatchObject({ ok: false, value: 2 });
     expect(await items.putIf('a', 3, { ifValue: 2 })).toMatchObject({ ok: true, value: 3 });
-    expect(await items.putIf('a', DELETE, { ifValue: 3 })).toMatchObject({ ok: true, value: undefined });
+    expect(await items.putIf('a', DELETE, { ifValue: 3 })).toMatchObject({ ok: true, value: undefined, stamp: undefined });
+    const { stamp } = await items.putIf('a', 4, { ifAbsent: true });
+    await items.put('a', 4, { expiresAt: 1 });
+    expect(await items.putIf('a', 5, { ifStamp: stamp as string })).toMatchObject({ ok: false });
+    await items.delete('a');
     expect(await items.get('a')).toBeUndefined();
     const things = store.namespace('things');
     await things.put('x', { b: 1, a: [1] });

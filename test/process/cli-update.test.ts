@@ -1,6 +1,7 @@
 /** Updates and conditional puts of the command line, as processes. */
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { open } from '../../src/index.ts';
 import { runPeat } from '../support/run-peat.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
@@ -63,6 +64,23 @@ describe('peat update', () => {
       'trap "" TERM; sleep 5 & sleep 5; echo 1',
     ]);
     expect(stubborn.code).toBe(75);
+  });
+
+  it('refuses a value that JSON has no form for, and output without end', async () => {
+    const location = await newStore();
+    const store = await open(location);
+    const things = store.namespace('default');
+    await things.put('big', 2n ** 60n);
+    await things.put('bytes', Buffer.from([1]));
+    await store.close();
+    for (const key of ['big', 'bytes']) {
+      const { code, stderr } = await runPeat(['update', location, key, '--', 'cat']);
+      expect([code, stderr.includes('JSON')]).toEqual([2, true]);
+    }
+    const endless = await runPeat(['update', location, 'a', '--deadline-ms', '60000', '--', 'yes']);
+    expect([endless.code, endless.stderr.includes('printed more')]).toEqual([2, true]);
+    const missing = await runPeat(['update', location, 'a', '--', './no-such-program']);
+    expect([missing.code, missing.stderr.includes('no-such-program')]).toEqual([1, true]);
   });
 
   it('refuses text that is none', async () => {

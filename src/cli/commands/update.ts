@@ -1,5 +1,8 @@
 /** `peat update`: reads a value, lets a program make a new one of it, and writes that, as one step. */
 import { once } from 'node:events';
+import type { Readable } from 'node:stream';
+import { isDeepStrictEqual } from 'node:util';
+import { VALUE_BYTES_MAX } from '../../base/value.ts';
 import type { UpdateOptions } from '../../datastore/update.ts';
 import { type Command, EXIT_OK, type Invocation, numberOption, stringOption, UsageError } from '../command.ts';
 import { NAMESPACE_OPTION, writing } from '../store-access.ts';
@@ -59,7 +62,7 @@ function changeOf(invocation: Invocation): Change {
   const amount = Number(add);
   if (add.trim() === '' || !Number.isFinite(amount)) throw new UsageError(`--add must be a number, got ${JSON.stringify(add)}`);
   return (value = 0) => {
-    if (typeof value !== 'number') throw new TypeError(`--add needs a number to add to, got ${JSON.stringify(value)}`);
+    if (typeof value !== 'number') throw new Error(`--add needs a number to add to, got ${JSON.stringify(value)}`);
     return value + amount;
   };
 }
@@ -67,8 +70,8 @@ function changeOf(invocation: Invocation): Change {
 /** What the command printed; undefined if nothing. */
 async function runCommand(commandLine: readonly string[], { value, signal }: { value: unknown; signal: AbortSignal }): Promise<unknown> {
   const { spawn } = await import('node:child_process');
-  const { buffer } = await import('node:stream/consumers');
   const [program, ...args] = commandLine as [string, ...string[]];
+  const input = value === undefined ? '' : `${toJson(value)}\n`;
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
   const stop = (): void => {
     child.kill();
@@ -77,16 +80,45 @@ async function runCommand(commandLine: readonly string[], { value, signal }: { v
     child.stdout.destroy();
   };
   signal.addEventListener('abort', stop, { once: true });
+  const ended = once(child, 'exit') as Promise<[number | null, string | null]>;
   // A command that does not read its input is as good as any other.
   child.stdin.on('error', () => {});
-  child.stdin.end(value === undefined ? '' : `${JSON.stringify(value)}\n`);
-  const [printed, [code, killedBy]] = await Promise.all([
-    buffer(child.stdout),
-    once(child, 'exit') as Promise<[number | null, string | null]>,
-  ]);
+  child.stdin.end(input);
+  let printed: Buffer | undefined;
+  try {
+    [printed] = await Promise.all([readAtMost(child.stdout, VALUE_BYTES_MAX), ended]);
+  } finally {
+    if (printed === undefined) stop();
+  }
+  const [code, killedBy] = await ended;
   if (code !== 0) throw new Error(`${program} ended with ${killedBy ?? `exit code ${code}`}; nothing was written`);
   const text = decode(printed, program);
   return text.trim() === '' ? undefined : parseValue(text.trimEnd());
+}
+
+/** @throws TypeError for a value that would not come back as it is */
+function toJson(value: unknown): string {
+  let json: string | undefined;
+  try {
+    json = JSON.stringify(value);
+  } catch {
+    // A bigint.
+  }
+  if (json !== undefined && isDeepStrictEqual(JSON.parse(json), value)) return json;
+  throw new TypeError(
+    'the value holds what JSON has no form for (a date, bytes, a bigint ...), so a command can not get it; nothing was written',
+  );
+}
+
+async function readAtMost(stream: Readable, bytesMax: number): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of stream as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    bytes += chunk.length;
+    if (bytes > bytesMax) throw new RangeError(`a value may take ${bytesMax} bytes, and the command printed more; nothing was written`);
+  }
+  return Buffer.concat(chunks);
 }
 
 function decode(printed: Buffer, program: string): string {
