@@ -13,4 +13,18 @@ describe('the benchmark', () => {
     expect(first.workload.sha256).toMatch(/^[0-9a-f]{64}$/);
     expect(second.workload.sha256).toBe(first.workload.sha256);
   });
+
+  it('of locks runs tiny, and has a figure for each of its questions', async () => {
+    const args = ['dist/bench/locks.js', '--seconds', '0.2', '--waiters', '2', '--json'];
+    const { stdout } = await promisify(execFile)(process.execPath, args);
+    const { figures } = JSON.parse(stdout) as { figures: Record<string, number> };
+    for (const name of [
+      'appends, ratio',
+      'lag p99, waiting for a lock, ms',
+      '2 in the queue: turns/s',
+      'updates/s, 1 processes, one hot key',
+    ]) {
+      expect(figures[name], name).toBeGreaterThan(0);
+    }
+  });
 });
