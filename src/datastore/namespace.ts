@@ -198,8 +198,8 @@ export class Namespace<T = unknown> {
   ): Promise<UpdateResult<T>> {
     return await this.#update(async ({ updateJob, resultOf }, updater) => {
       const committed = await updater.update(updateJob<T>(this.#place, { key, fn }, options));
-      const { values, stamps, changed, token } = resultOf<T>(this.#place, committed);
-      return { value: values[0], stamp: stamps[0], changed, token };
+      const { values, stamps, outcome } = resultOf<T>(this.#place, committed);
+      return { value: values[0], stamp: stamps[0], ...outcome };
     });
   }
 
@@ -215,8 +215,8 @@ export class Namespace<T = unknown> {
   ): Promise<UpdateManyResult<T>> {
     return await this.#update(async ({ updateManyJob, resultOf }, updater) => {
       const committed = await updater.update(updateManyJob<T>(this.#place, { keys, fn }, options));
-      const { values, changed, token } = resultOf<T>(this.#place, committed);
-      return { values, changed, token };
+      const { values, outcome } = resultOf<T>(this.#place, committed);
+      return { values, ...outcome };
     });
   }
 
@@ -228,8 +228,8 @@ export class Namespace<T = unknown> {
   async putIf(key: string, value: T | Delete, condition: Condition<T>, options: UpdateOptions = {}): Promise<PutIfResult<T>> {
     return await this.#update(async ({ putIfJob, resultOf }, updater) => {
       const { job, hasHeld } = putIfJob<T>(this.#place, { key, value, condition }, options);
-      const { values, stamps, token } = resultOf<T>(this.#place, await updater.updateAtOnce(job));
-      return { ok: hasHeld(), value: values[0], stamp: stamps[0], token };
+      const { values, stamps, outcome } = resultOf<T>(this.#place, await updater.updateAtOnce(job));
+      return { ok: hasHeld(), value: values[0], stamp: stamps[0], token: outcome.token };
     });
   }
 

@@ -36,30 +36,27 @@ export interface UpdateCall {
 /** The new value; `undefined` to leave the key as it is; `DELETE` to delete it. */
 export type Updated<T> = T | Delete | undefined;
 
-export interface UpdateResult<T> {
-  /** The value as it is now; undefined if there is none. */
+export type UpdateResult<T> = Outcome & {
+  /** The value that it left there; undefined if there is none. */
   readonly value: T | undefined;
-  /** False if the function left it as it was. */
-  readonly changed: boolean;
-  /** The version that is there now, for `putIf`; undefined if there is no value. */
+  /** The version of that value, for `putIf`; undefined if there is none. */
   readonly stamp: string | undefined;
-  /** For `waitFor`, in any process; undefined if nothing was changed. */
-  readonly token: AppendToken | undefined;
-}
+};
 
-export interface UpdateManyResult<T> {
+/** Whether anything was changed; if so, `token` is for `waitFor`, in any process. */
+type Outcome = { readonly changed: true; readonly token: AppendToken } | { readonly changed: false; readonly token: undefined };
+
+export type UpdateManyResult<T> = Outcome & {
   readonly values: readonly (T | undefined)[];
-  readonly changed: boolean;
-  readonly token: AppendToken | undefined;
-}
+};
 
 /** What must hold for `putIf` to put; exactly one of these. */
 export type Condition<T> =
-  | { readonly ifAbsent: true }
+  | { readonly ifAbsent: true; readonly ifStamp?: never; readonly ifValue?: never }
   /** The version that `getEntry`, `update` or an earlier `putIf` told. */
-  | { readonly ifStamp: string }
+  | { readonly ifStamp: string; readonly ifAbsent?: never; readonly ifValue?: never }
   /** Equal in every part; the order of properties does not matter. */
-  | { readonly ifValue: T };
+  | { readonly ifValue: T; readonly ifAbsent?: never; readonly ifStamp?: never };
 
 export interface PutIfResult<T> {
   /** Whether the condition held, and the value was put. */
@@ -159,18 +156,23 @@ export function putIfJob<T>(
 
 function toPredicate<T>(condition: Condition<T>): (value: T | undefined, entry: Entry | undefined) => boolean {
   const given: Partial<Record<'ifAbsent' | 'ifStamp' | 'ifValue', unknown>> = condition ?? {};
-  const names = Object.keys(given);
-  if (typeof condition !== 'object' || names.length !== 1) {
-    throw new TypeError(`a condition is one of {ifAbsent: true}, {ifStamp} and {ifValue}, got ${show(condition)}`);
+  const [name, ...others] = Object.keys(given);
+  if (typeof condition === 'object' && others.length === 0) {
+    if (name === 'ifAbsent' && given.ifAbsent === true) return (value) => value === undefined;
+    if (name === 'ifStamp') return isOfStamp(given.ifStamp);
+    if (name === 'ifValue') {
+      // As it would read back.
+      const wanted = decodeValue(encodeValue(given.ifValue));
+      return (value) => isDeepStrictEqual(value, wanted);
+    }
   }
-  if (given.ifAbsent === true) return (value) => value === undefined;
-  const { ifStamp } = given;
-  if (typeof ifStamp === 'string' && STAMP.test(ifStamp))
-    return (value, entry) => value !== undefined && entry !== undefined && stampText(entry.stamp) === ifStamp;
-  if (!('ifValue' in given)) throw new TypeError(`a condition is one of {ifAbsent: true}, {ifStamp} and {ifValue}, got ${show(condition)}`);
-  // As it would read back.
-  const wanted = decodeValue(encodeValue(given.ifValue));
-  return (value) => isDeepStrictEqual(value, wanted);
+  throw new TypeError(`a condition is one of {ifAbsent: true}, {ifStamp} and {ifValue}, got ${show(condition)}`);
+}
+
+function isOfStamp(stamp: unknown): (value: unknown, entry: Entry | undefined) => boolean {
+  if (typeof stamp !== 'string' || !STAMP.test(stamp))
+    throw new TypeError(`ifStamp must be a stamp as getEntry tells it, got ${show(stamp)}`);
+  return (value, entry) => value !== undefined && entry !== undefined && stampText(entry.stamp) === stamp;
 }
 
 type DecideValues<T> = (
@@ -221,12 +223,12 @@ function isThenable<V>(value: V | Promise<V>): value is Promise<V> {
 export function resultOf<T>(
   place: UpdatePlace,
   { entries, record }: Committed,
-): { values: (T | undefined)[]; changed: boolean; stamps: (string | undefined)[]; token: AppendToken | undefined } {
+): { values: (T | undefined)[]; stamps: (string | undefined)[]; outcome: Outcome } {
   const nowMs = place.nowMs();
   return {
     values: entries.map((entry) => visibleValue<T>(entry, nowMs)),
-    changed: record !== undefined,
     stamps: entries.map((entry) => (entry === undefined || isGone(entry, nowMs) ? undefined : stampText(entry.stamp))),
-    token: record === undefined ? undefined : `${place.namespace}:${recordText(record)}`,
+    outcome:
+      record === undefined ? { changed: false, token: undefined } : { changed: true, token: `${place.namespace}:${recordText(record)}` },
   };
 }

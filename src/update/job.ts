@@ -153,7 +153,10 @@ export class Job {
     const timer = new AbortController();
     const late = this.#system.sleep(deadlineMs, { signal: AbortSignal.any([timer.signal, abort.signal]) }).then(
       () => {
-        const error = this.#error('UPDATE_TIMEOUT', `did not come to an end within ${deadlineMs} ms; nothing was written`);
+        const error = this.#error(
+          'UPDATE_TIMEOUT',
+          `did not come to an end within ${deadlineMs} ms; nothing was written; make its function quicker, or its deadline longer`,
+        );
         this.fail(error);
         abort.abort(error);
       },

@@ -19,7 +19,7 @@ export const command: Command = {
       'release ends the ticket of a holder or waiter by hand, for when you know that it is gone and others do not. Without --token it changes nothing, and shows ' +
       'the tickets that there are. The holder, if it lives, learns that it lost the lock.\n' +
       'run takes the lock, runs COMMAND with PEAT_LOCKS set, so that it may use the same lock, and gives the lock back however COMMAND ends. It ends as ' +
-      'COMMAND ends, by a signal, too; 127 if COMMAND is not found. It exits with 75 if the lock was not free in time, or was lost: then COMMAND gets TERM, and ' +
+      'COMMAND ends, by a signal, too; 127 if COMMAND is not found, 126 if it can not be started. It exits with 75 if the lock was not free in time, or was lost: then COMMAND gets TERM, and ' +
       'KILL after 5 seconds. INT, TERM and HUP are passed on. With --structural it is the lock that keeps everyone out, and has no NAME.\n' +
       'audit prints where the product itself takes locks and why, and from traces (PEAT_LOCK_TRACE=DIR in the environment of any program that uses ' +
       'Peat), how often, how long it waited and held, and what was done meanwhile.\n' +

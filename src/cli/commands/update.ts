@@ -80,7 +80,9 @@ async function runCommand(commandLine: readonly string[], { value, signal }: { v
     child.stdout.destroy();
   };
   signal.addEventListener('abort', stop, { once: true });
-  const ended = once(child, 'exit') as Promise<[number | null, string | null]>;
+  const ended = (once(child, 'exit') as Promise<[number | null, string | null]>).catch((error: NodeJS.ErrnoException) => {
+    throw error.code === 'ENOENT' ? new Error(`${program}: command not found; nothing was written`) : error;
+  });
   // A command that does not read its input is as good as any other.
   child.stdin.on('error', () => {});
   child.stdin.end(input);
