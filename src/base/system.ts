@@ -20,6 +20,9 @@ export interface System {
   turn(): Promise<void>;
 }
 
+/** What timers count to: with more, Node's end at once. A longer sleep sleeps in pieces. */
+export const TIMER_MS_MAX: number = 2 ** 31 - 1;
+
 const sleepCell = new Int32Array(new SharedArrayBuffer(4));
 
 /**
@@ -51,11 +54,15 @@ export const nodeSystem: System = {
   wallNowPreciseMs: preciseWallMs,
   monotonicNowMs: monotonicMs,
   sleep: async (ms, options = {}) => {
+    const timerOptions = {
+      ref: options.background !== true,
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    };
     try {
-      await delay(ms, undefined, {
-        ref: options.background !== true,
-        ...(options.signal === undefined ? {} : { signal: options.signal }),
-      });
+      for (let leftMs = ms; ; leftMs -= TIMER_MS_MAX) {
+        await delay(Math.min(leftMs, TIMER_MS_MAX), undefined, timerOptions);
+        if (!(leftMs > TIMER_MS_MAX)) return;
+      }
     } catch (error) {
       // Node throws an error of its own, with the reason as its cause.
       options.signal?.throwIfAborted();

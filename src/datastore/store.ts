@@ -287,12 +287,13 @@ export class Store {
     const closed = await Promise.allSettled([...this.#namespaces].map((namespace) => namespace.close()));
     await Promise.allSettled(this.#background);
     // After what was written under them.
-    await (await this.#storeLocks)?.close();
+    const locks = await this.#storeLocks;
+    closed.push(...(await Promise.allSettled([locks?.close()])));
     await this.#tracer?.flush();
     if (this.#ownsMedium) await this.#medium.close();
     const failed = closed.filter((result) => result.status === 'rejected').map(({ reason }) => reason as unknown);
     if (failed.length === 1) throw failed[0];
-    if (failed.length > 1) throw new AggregateError(failed, `${failed.length} namespaces could not be closed cleanly`);
+    if (failed.length > 1) throw new AggregateError(failed, `${failed.length} parts of the store could not be closed cleanly`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

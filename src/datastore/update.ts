@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { fromKey, type Key, show, toKey } from '../base/key.ts';
 import type { Stamp } from '../base/stamp.ts';
+import { TIMER_MS_MAX } from '../base/system.ts';
 import { decodeValue, encodeValue } from '../base/value.ts';
 import { type Entry, isGone } from '../format/entry.ts';
 import { recordText } from '../format/layout.ts';
@@ -83,9 +84,6 @@ export interface UpdatePlace {
   readonly stripes: number;
   readonly nowMs: () => number;
 }
-
-/** What timers can count: almost 25 days. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
 
 export function stampText({ time, writer, sub }: Stamp): string {
   return `${time}-${writer}-${sub}`;

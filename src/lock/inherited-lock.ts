@@ -30,15 +30,25 @@ export interface SharedTicket {
 
 const ENTRY = /^([^:\s]+):(lock\/[^:\s]+\/):(\d{1,15}):([0-9a-v]+)$/;
 
-export function encodeSharedTickets(tickets: readonly SharedTicket[]): string {
-  const entries = tickets.map(({ storeId, prefix, token, nonce }) => `${storeId}:${prefix}:${token}:${nonce}`);
-  return [...new Set(entries)].join(' ');
+function entries(text: string | undefined): string[] {
+  return (text ?? '').split(/\s+/).filter((entry) => entry !== '');
+}
+
+/**
+ * The variable for a child. What was inherited stays as it is, that of other stores and of later releases, too; but where this process took a
+ * ticket of its own, whatever it had inherited of that lock is over.
+ */
+export function handOn(inherited: string | undefined, own: readonly (SharedTicket & { readonly isInherited: boolean })[]): string {
+  const replaced = own.filter(({ isInherited }) => !isInherited).map(({ storeId, prefix }) => `${storeId}:${prefix}:`);
+  const kept = entries(inherited).filter((entry) => !replaced.some((start) => entry.startsWith(start)));
+  const added = own.map(({ storeId, prefix, token, nonce }) => `${storeId}:${prefix}:${token}:${nonce}`);
+  return [...new Set([...kept, ...added])].join(' ');
 }
 
 /** What is not an entry is passed over: the variable may come from a later release. */
 export function decodeSharedTickets(environment: Environment): SharedTicket[] {
   const tickets: SharedTicket[] = [];
-  for (const entry of (environment[LOCKS_VARIABLE] ?? '').split(/\s+/)) {
+  for (const entry of entries(environment[LOCKS_VARIABLE])) {
     const match = ENTRY.exec(entry);
     if (match === null) continue;
     const [, storeId, prefix, token, nonce] = match as unknown as [string, string, string, string, string];

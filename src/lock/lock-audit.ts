@@ -58,11 +58,16 @@ export class LockAudit {
     if (line.trim() === '') return;
     const record = parseTraceLine(line);
     if (record === undefined) {
-      this.skipped++;
+      this.skip();
       return;
     }
     this.lines++;
     this.#add(foreignSite(record), false).add(record);
+  }
+
+  /** A line that is known to be none of a trace's. */
+  skip(): void {
+    this.skipped++;
   }
 
   /** The registered sites in their order, then the others. */

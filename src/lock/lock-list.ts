@@ -9,6 +9,7 @@ import type { System } from '../base/system.ts';
 import { LOCK_KINDS, type LockKind, lockKindPrefix, lockPrefix, parseLockPrefix } from '../format/layout.ts';
 import type { Medium } from '../medium/medium.ts';
 import { LockStatus, type TicketStatus } from './lock-status.ts';
+import { checkLockName } from './named-locks.ts';
 import type { ProcessFacts } from './process-facts.ts';
 import { TicketQueue } from './ticket-queue.ts';
 
@@ -75,8 +76,10 @@ export async function breakLock(context: LockListContext, options: { lock: LockR
 }
 
 function checkReference(lock: LockReference): { kind: LockKind; name: string } {
+  if (typeof lock !== 'string' && (typeof lock !== 'object' || lock === null)) {
+    throw new TypeError(`a lock must be given as a name, or as { kind, name }, got ${show(lock)}`);
+  }
   const { kind, name } = typeof lock === 'string' ? { kind: 'user' as const, name: lock } : lock;
   if (!LOCK_KINDS.includes(kind)) throw new RangeError(`a lock's kind must be one of ${LOCK_KINDS.join(', ')}, got ${show(kind)}`);
-  if (typeof name !== 'string' || name === '') throw new TypeError(`a lock's name must be a text, got ${show(name)}`);
-  return { kind, name };
+  return { kind, name: checkLockName(name) };
 }

@@ -1,6 +1,6 @@
 /** What a caller holds: one named lock, several of them, or the structural lock. */
 import { PeatError } from '../base/errors.ts';
-import { encodeSharedTickets, LOCKS_VARIABLE, type SharedTicket } from './inherited-lock.ts';
+import { handOn, LOCKS_VARIABLE } from './inherited-lock.ts';
 import type { LockMode } from './lock-sites.ts';
 
 export interface StructuralLockOptions {
@@ -66,8 +66,8 @@ export interface HeldNamedLockFacts {
   readonly mode: LockMode;
   readonly parts: readonly HeldPart[];
   readonly storeId: string;
-  /** Handed to this process by its own parent. */
-  readonly inherited: readonly SharedTicket[];
+  /** What this process was handed by its own parent, as it stands in its environment. */
+  readonly inherited: string | undefined;
   /** For people: what it is held for. */
   readonly purpose: string;
 }
@@ -80,6 +80,7 @@ export class HeldNamedLock implements NamedLock {
   readonly #lost = new AbortController();
   readonly #afterwards: (() => void)[] = [];
   #isReleased = false;
+  #isRevoked = false;
   #releasing: Promise<void> | undefined;
 
   constructor(facts: HeldNamedLockFacts) {
@@ -108,8 +109,8 @@ export class HeldNamedLock implements NamedLock {
 
   get env(): Readonly<Record<string, string>> {
     const { storeId, parts, inherited } = this.#facts;
-    const own = parts.map(({ prefix, ticket: { token, nonce } }) => ({ storeId, prefix, token, nonce }));
-    return { [LOCKS_VARIABLE]: encodeSharedTickets([...inherited, ...own]) };
+    const own = parts.map(({ prefix, isInherited, ticket: { token, nonce } }) => ({ storeId, prefix, token, nonce, isInherited }));
+    return { [LOCKS_VARIABLE]: handOn(inherited, own) };
   }
 
   /** `then` is called once it was given back. */
@@ -132,13 +133,17 @@ export class HeldNamedLock implements NamedLock {
     return this.#releasing;
   }
 
-  /** Takes the lock away from its holder, who learns it. */
-  async revoke(why: string): Promise<void> {
-    if (this.#releasing === undefined) {
-      const lock = this.#facts.parts.map(({ name }) => name).join(', ');
-      this.#lost.abort(new PeatError('LOCK_LOST', `lock ${lock} was lost: ${why}`, { lock }));
-    }
-    await this.release();
+  /** Gives back in the holder's place, who does not learn it by that. */
+  revoke(): Promise<void> {
+    this.#isRevoked ||= this.#releasing === undefined;
+    return this.release();
+  }
+
+  /** Tells the holder that the lock is its own no more, unless it gave back itself. */
+  lose(why: string): void {
+    if (this.#releasing !== undefined && !this.#isRevoked) return;
+    const lock = this.#facts.parts.map(({ name }) => name).join(', ');
+    this.#lost.abort(new PeatError('LOCK_LOST', `lock ${lock} was lost: ${why}`, { lock }));
   }
 
   async #release(): Promise<void> {

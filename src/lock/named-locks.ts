@@ -12,19 +12,21 @@
  */
 import { isPeatError, PeatError } from '../base/errors.ts';
 import { show } from '../base/key.ts';
-import type { System } from '../base/system.ts';
-import { lockKindPrefix, lockPrefix } from '../format/layout.ts';
+import { type System, TIMER_MS_MAX } from '../base/system.ts';
+import { lockKindPrefix, lockPrefix, parseLockPrefix } from '../format/layout.ts';
 import type { Medium } from '../medium/medium.ts';
 import { callSite } from './call-site.ts';
-import { decodeSharedTickets, type Environment, InheritedLock, type SharedTicket } from './inherited-lock.ts';
+import { decodeSharedTickets, type Environment, InheritedLock, LOCKS_VARIABLE, type SharedTicket } from './inherited-lock.ts';
 import { LOCK_SITES, type LockMode, type LockSite } from './lock-sites.ts';
 import type { LockTracer } from './lock-tracer.ts';
 import { giveBack, HeldNamedLock, type HeldPart, type NamedLockOptions, type StructuralLockOptions } from './named-lock.ts';
+import { OpenRequest } from './open-request.ts';
+import { type OwedMarker, OwedMarkers } from './owed-markers.ts';
 import { Patience } from './patience.ts';
 import type { ProcessFacts } from './process-facts.ts';
-import type { Releasable, SignalRelease } from './signal-release.ts';
+import type { SignalRelease } from './signal-release.ts';
 import { STRUCTURAL_NAME, STRUCTURAL_PREFIX, StructuralLock } from './structural-lock.ts';
-import { TicketLock } from './ticket-lock.ts';
+import { checkMaxWaitMs, TicketLock } from './ticket-lock.ts';
 import { TicketQueue } from './ticket-queue.ts';
 
 export interface NamedLocksContext {
@@ -62,6 +64,8 @@ interface Wanted {
 
 const ENCODED_NAME_BYTES_MAX = 255;
 const LOCKS_KEPT = 1000;
+/** How long closing waits for what could not be given back at once. */
+const SETTLE_MS_MAX = 5000;
 
 export class NamedLocks {
   readonly #context: NamedLocksContext;
@@ -69,13 +73,15 @@ export class NamedLocks {
   /** The latest ones, by prefix: what one has seen of a silent holder on another host counts the next time. */
   readonly #locks = new Map<string, TicketLock>();
   readonly #inherited: readonly SharedTicket[];
-  readonly #open = new Set<Releasable>();
+  readonly #open = new Set<OpenRequest>();
+  readonly #owed: OwedMarkers;
   readonly #held = new Set<HeldNamedLock>();
   #isClosed = false;
 
   constructor(context: NamedLocksContext) {
     this.#context = context;
     this.#structural = new StructuralLock(context);
+    this.#owed = new OwedMarkers(context.system);
     this.#inherited = decodeSharedTickets(context.environment).filter(({ storeId }) => storeId === context.storeId);
   }
 
@@ -97,10 +103,19 @@ export class NamedLocks {
     return await this.#request({ names: [], site: LOCK_SITES.structuralLock, take: (request) => this.#takeStructural(request) }, asked);
   }
 
-  /** Gives up what is waited for, and gives back what is held; the holders' signals tell them. Idempotent. */
+  /**
+   * Gives up what is waited for, and gives back what is held; the holders' signals tell them. Idempotent.
+   *
+   * @throws PeatError `STORAGE` if a ticket of this process could not be ended, now or before, and for some seconds more. Once the medium is closed
+   * nobody tries any more, and others wait for that ticket for as long as this process lives: the error says whose it is, and how to end it.
+   */
   async close(): Promise<void> {
     this.#isClosed = true;
-    await Promise.all([...this.#open].map((one) => one.giveBack('the store was closed')));
+    const why = 'the store was closed';
+    for (const one of this.#open) one.tell(why);
+    await Promise.all([...this.#open].map((one) => one.giveBack(why)));
+    const owed = await this.#owed.settle(SETTLE_MS_MAX);
+    if (owed.length > 0) throw notGivenBack(owed);
   }
 
   async #request(wanted: Wanted, asked: Asked<NamedLockOptions>): Promise<HeldNamedLock> {
@@ -108,41 +123,31 @@ export class NamedLocks {
     const { options } = asked;
     checkOptions(options);
     options.signal?.throwIfAborted();
-    const stop = new AbortController();
+    const open = new OpenRequest(async () => await this.#context.tracer?.flush());
     const site = callSite(asked.called);
     const patience = new Patience({
       system: this.#context.system,
       maxWaitMs: options.maxWaitMs ?? 60_000,
-      signal: options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]),
+      signal: options.signal === undefined ? open.signal : AbortSignal.any([options.signal, open.signal]),
       wake: options.wake,
     });
-    const held = this.#take(wanted, {
-      site: wanted.site,
-      mode: options.mode ?? 'exclusive',
-      leaseMs: options.leaseMs ?? 15_000,
-      purpose: options.purpose ?? site,
-      callSite: site,
-      patience,
-    });
-    const releasable: Releasable = {
-      giveBack: async (why) => {
-        stop.abort(new PeatError('CLOSED', `the wait for a lock was given up: ${why}`));
-        await held.then(
-          (lock) => lock.revoke(why),
-          () => {},
-        );
-        // A signal may end this process next, without its exit.
-        await this.#context.tracer?.flush();
-      },
-    };
-    const leave = this.#context.signals.add(releasable);
-    this.#open.add(releasable);
+    const leave = this.#context.signals.add(open);
+    this.#open.add(open);
     const forget = (): void => {
       leave();
-      this.#open.delete(releasable);
+      this.#open.delete(open);
     };
     try {
-      const lock = await held;
+      const lock = await open.outcome(
+        this.#take(wanted, {
+          site: wanted.site,
+          mode: options.mode ?? 'exclusive',
+          leaseMs: options.leaseMs ?? 15_000,
+          purpose: options.purpose ?? site,
+          callSite: site,
+          patience,
+        }),
+      );
       lock.whenReleased(forget);
       return lock;
     } catch (error) {
@@ -154,8 +159,8 @@ export class NamedLocks {
   async #take({ names, take }: Wanted, request: Request): Promise<HeldNamedLock> {
     const parts = await take(request);
     const { mode, purpose } = request;
-    const { storeId } = this.#context;
-    const lock = new HeldNamedLock({ names, mode, parts, storeId, inherited: this.#inherited, purpose });
+    const { storeId, environment } = this.#context;
+    const lock = new HeldNamedLock({ names, mode, parts, storeId, inherited: environment[LOCKS_VARIABLE], purpose });
     this.#held.add(lock);
     lock.whenReleased(() => this.#held.delete(lock));
     return lock;
@@ -243,7 +248,7 @@ export class NamedLocks {
   }
 
   #ticketLock(prefix: string, name: string): TicketLock {
-    const lock = this.#locks.get(prefix) ?? new TicketLock({ ...this.#context, prefix, name, durable: true });
+    const lock = this.#locks.get(prefix) ?? new TicketLock({ ...this.#context, prefix, name, durable: true, owed: this.#owed });
     // The one used longest ago goes first. If it is in use, a second one beside it does no harm.
     this.#locks.delete(prefix);
     this.#locks.set(prefix, lock);
@@ -303,15 +308,31 @@ function checkOptions(options: NamedLockOptions): void {
   if (mode !== undefined && mode !== 'exclusive' && mode !== 'shared') {
     throw new RangeError(`mode must be "exclusive" or "shared", got ${show(mode)}`);
   }
-  if (maxWaitMs !== undefined && !(maxWaitMs >= 0)) throw new RangeError(`maxWaitMs must be 0 or more, got ${show(maxWaitMs)}`);
-  if (leaseMs !== undefined && !(Number.isFinite(leaseMs) && leaseMs >= LEASE_MS_MIN)) {
-    throw new RangeError(`leaseMs must be ${LEASE_MS_MIN} or more, got ${show(leaseMs)}`);
+  checkMaxWaitMs(maxWaitMs);
+  if (leaseMs !== undefined && !(leaseMs >= LEASE_MS_MIN && leaseMs <= TIMER_MS_MAX)) {
+    throw new RangeError(`leaseMs must be from ${LEASE_MS_MIN} to ${TIMER_MS_MAX}, got ${show(leaseMs)}`);
   }
   if (purpose !== undefined && typeof purpose !== 'string') throw new TypeError(`purpose must be a string, got ${show(purpose)}`);
 }
 
 /** Signs of life come three a lease; with less than this a busy machine would lose its locks. */
 const LEASE_MS_MIN = 100;
+
+/** What closing leaves behind, with what a person can do about it. */
+function notGivenBack(owed: readonly OwedMarker[]): PeatError {
+  const texts = owed.map(({ prefix, token }) => {
+    const { kind = 'user', name = prefix } = parseLockPrefix(prefix) ?? {};
+    const of = kind === 'structural' ? '--kind structural' : JSON.stringify(name);
+    if (token === undefined) return `${of}: a ticket that may be there, see "peat lock list"`;
+    return `${of}: token ${token}, "peat lock release --token ${token} LOCATION${kind === 'structural' ? ' --kind structural' : ` ${name}`}"`;
+  });
+  const message =
+    `locks could not be given back, since storage failed; others wait for them until this process ends, or a person releases them: ` +
+    texts.join('; ');
+  const failures = owed.map(({ failure }) => failure);
+  const lock = parseLockPrefix(owed[0]?.prefix ?? '')?.name ?? '';
+  return new PeatError('STORAGE', message, { lock, cause: failures.length === 1 ? failures[0] : new AggregateError(failures) });
+}
 
 /** What could not be given back is told with what went wrong, and never hides it. */
 function withFailures(error: unknown, failures: readonly unknown[]): unknown {

@@ -3,6 +3,11 @@
  * comes, and nobody else in the program listens for it, everything is given back, for at most 5 s, and then the process dies of that
  * signal, so its exit status is the one that it would have had. A second signal meanwhile ends it at once.
  *
+ * The program learns that its locks are gone only in the same turn in which the process dies: its listeners for that run, and nothing else. If it learnt
+ * it before, a program that heeds `lock.signal` would end by itself, with an uncaught error, a code of its own, or none, before the
+ * signal is sent. The price: until then its work goes on, for a moment of which others may already have the lock; a few milliseconds, or up to 5 s
+ * where storage hangs. That is the same as with a process that was stopped and goes on, against which only fencing tokens help.
+ *
  * A program with a listener of its own is in charge: nothing is done here. The listener here comes first in line, so that those that
  * listen for one signal only (`once`) are still there to be counted.
  *
@@ -29,8 +34,10 @@ export interface SignalSeam {
 
 /** Something to give back: what is held, or waited for. */
 export interface Releasable {
-  /** Never rejects. */
+  /** Ends the wait, or gives back; the program does not learn it yet. Never rejects. */
   giveBack(why: string): Promise<void>;
+  /** The program learns it: what waits for the lock fails, its `signal` aborts. */
+  tell(why: string): void;
 }
 
 const GIVE_BACK_MS_MAX = 5000;
@@ -50,11 +57,15 @@ export class SignalRelease {
 
   /** Until the returned function is called. */
   add(releasable: Releasable): () => void {
-    if (this.#releasables.size === 0 && !this.#isEnding) for (const signal of SIGNALS) this.#seam.prepend(signal, this.#listener);
+    if (this.#releasables.size === 0 && !this.#isEnding) this.#listen();
     this.#releasables.add(releasable);
     return () => {
       if (this.#releasables.delete(releasable) && this.#releasables.size === 0) this.#stopListening();
     };
+  }
+
+  #listen(): void {
+    for (const signal of SIGNALS) this.#seam.prepend(signal, this.#listener);
   }
 
   #stopListening(): void {
@@ -71,15 +82,28 @@ export class SignalRelease {
     this.#isEnding = true;
     this.#stopListening();
     this.#seam.ending.count++;
+    const why = `${signal} ends this process`;
+    const ended = [...this.#releasables];
     const over = new AbortController();
-    const all = Promise.all([...this.#releasables].map((one) => one.giveBack(`${signal} ends this process`)));
+    const all = Promise.all(ended.map((one) => one.giveBack(why)));
     try {
       await Promise.race([all, this.#system.sleep(GIVE_BACK_MS_MAX, { signal: over.signal })]);
     } finally {
       over.abort();
       this.#seam.ending.count--;
-      if (this.#seam.ending.count === 0) this.#seam.raise(signal);
+      for (const one of ended) {
+        this.#releasables.delete(one);
+        one.tell(why);
+      }
+      if (this.#seam.ending.count === 0) this.#raise(signal);
     }
+  }
+
+  /** The process goes on if the program began to listen meanwhile: then it is in charge, and what it takes from now on is guarded as before. */
+  #raise(signal: NodeJS.Signals): void {
+    this.#seam.raise(signal);
+    this.#isEnding = false;
+    if (this.#releasables.size > 0) this.#listen();
   }
 }
 

@@ -58,10 +58,13 @@ export class StoreLocks {
     return await breakLock(this.#listContext(), { lock, token });
   }
 
-  /** Gives back what is held. */
+  /** Gives back what is held. @throws as `NamedLocks.close` does, when all is closed */
   async close(): Promise<void> {
-    await this.#named?.close();
-    await this.#place?.close();
+    try {
+      await this.#named?.close();
+    } finally {
+      await this.#place?.close();
+    }
   }
 
   #find(): Medium | undefined {

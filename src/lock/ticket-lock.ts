@@ -15,12 +15,13 @@
  */
 import { isPeatError, PeatError } from '../base/errors.ts';
 import { show } from '../base/key.ts';
-import { newNonce, type System } from '../base/system.ts';
+import { newNonce, type System, TIMER_MS_MAX } from '../base/system.ts';
 import type { Medium } from '../medium/medium.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { HolderWatch } from './holder-watch.ts';
 import type { LockMode, LockSite } from './lock-sites.ts';
 import type { LockTracer, TracedHold } from './lock-tracer.ts';
+import { OwedMarkers } from './owed-markers.ts';
 import { finishedFiles, type QueueState } from './queue-state.ts';
 import { TicketQueue, type TicketQueueOptions } from './ticket-queue.ts';
 import { lockTimeout, TurnWait } from './turn-wait.ts';
@@ -30,6 +31,8 @@ export interface TicketLockOptions extends TicketQueueOptions {
   readonly name?: string;
   /** Is told of waits and holds. Default: nobody. */
   readonly tracer?: LockTracer | undefined;
+  /** Keeps what could not be given back at once, for one who closes the medium. Default: nobody asks. */
+  readonly owed?: OwedMarkers;
 }
 
 export interface AcquireOptions {
@@ -81,9 +84,6 @@ export interface LockHandle extends AsyncDisposable {
 /** Sweeping costs a few calls of the medium, so it waits for so many files that it can take. */
 const SWEEP_FILES = 32;
 const POLL_MS = 250;
-/** Between two attempts to write what could not be written: from, and at most. */
-const RETRY_FIRST_MS = 50;
-const RETRY_LAST_MS = 60_000;
 
 export class TicketLock {
   readonly queue: TicketQueue;
@@ -91,6 +91,7 @@ export class TicketLock {
   readonly #system: System;
   readonly #medium: Medium;
   readonly #tracer: LockTracer | undefined;
+  readonly #owed: OwedMarkers;
   /** Of all callers together: so even one that only tries, again and again, takes over from a silent holder at last. */
   readonly #watch: HolderWatch;
 
@@ -100,6 +101,7 @@ export class TicketLock {
     this.#system = options.system;
     this.#medium = options.medium;
     this.#tracer = options.tracer;
+    this.#owed = options.owed ?? new OwedMarkers(options.system);
     this.#watch = new HolderWatch({ queue: this.queue, system: options.system, facts: options.facts });
   }
 
@@ -184,9 +186,9 @@ export class TicketLock {
     const bornAtMs = this.#system.monotonicNowMs();
     let number: number;
     try {
-      number = await queue.enqueue(nonce, { leaseMs, mode, purpose });
+      number = await queue.enqueue(nonce, { leaseMs, mode, purpose }, () => wait.checkPlaceless());
     } catch (error) {
-      await this.#insist(() => queue.disown(nonce));
+      await this.#insist(undefined, () => queue.disown(nonce));
       throw error;
     }
     const heartbeat = new Heartbeat({ queue, system: this.#system, number, nonce, leaseMs, bornAtMs });
@@ -206,7 +208,7 @@ export class TicketLock {
     } finally {
       if (handle === undefined) {
         heartbeat.stop();
-        if (!isVoid) await this.#insist(() => queue.finish(number, 'cancelled'));
+        if (!isVoid) await this.#insist(number, () => queue.finish(number, 'cancelled'));
       }
     }
   }
@@ -239,7 +241,7 @@ export class TicketLock {
 
   async #giveBack(held: HeldTicket): Promise<unknown> {
     held.heartbeat.stop();
-    const failure = await this.#insist(() => this.queue.finish(held.number, 'released'));
+    const failure = await this.#insist(held.number, () => this.queue.finish(held.number, 'released'));
     if (failure !== undefined || finishedFiles(held.state) < SWEEP_FILES) return failure;
     try {
       await this.queue.sweep();
@@ -249,26 +251,14 @@ export class TicketLock {
     return undefined;
   }
 
-  /** Does it now; where that fails, again and again in the background, while the process and the medium live. Returns the first failure. */
-  async #insist(task: () => Promise<unknown>): Promise<unknown> {
+  /** Does it now; where that fails, again and again in the background (`owed-markers.ts`). Returns the first failure. */
+  async #insist(token: number | undefined, task: () => Promise<unknown>): Promise<unknown> {
     try {
       await task();
       return undefined;
     } catch (error) {
-      void this.#retry(task);
+      this.#owed.add({ prefix: this.queue.prefix, token, failure: error }, task);
       return error;
-    }
-  }
-
-  async #retry(task: () => Promise<unknown>): Promise<void> {
-    for (let pauseMs = RETRY_FIRST_MS; ; pauseMs = Math.min(pauseMs * 2, RETRY_LAST_MS)) {
-      await this.#system.sleep(pauseMs, { background: true });
-      try {
-        await task();
-        return;
-      } catch (error) {
-        if (isPeatError(error, 'CLOSED')) return;
-      }
     }
   }
 }
@@ -341,10 +331,17 @@ class HeldLock implements LockHandle {
   }
 }
 
+/** @throws RangeError that shows the value */
+export function checkMaxWaitMs(maxWaitMs: number | undefined): void {
+  if (maxWaitMs === undefined || maxWaitMs === Number.POSITIVE_INFINITY || (maxWaitMs >= 0 && maxWaitMs <= TIMER_MS_MAX)) return;
+  throw new RangeError(`maxWaitMs must be from 0 to ${TIMER_MS_MAX}, or Infinity, got ${show(maxWaitMs)}`);
+}
+
 function checkOptions(options: AcquireOptions): void {
   const { leaseMs, maxWaitMs, pollMs, mode } = options;
-  if (!(Number.isFinite(leaseMs) && leaseMs > 0)) throw new RangeError(`leaseMs must be above 0, got ${show(leaseMs)}`);
-  if (maxWaitMs !== undefined && !(maxWaitMs >= 0)) throw new RangeError(`maxWaitMs must be 0 or more, got ${show(maxWaitMs)}`);
+  if (!(leaseMs > 0 && leaseMs <= TIMER_MS_MAX))
+    throw new RangeError(`leaseMs must be above 0, and at most ${TIMER_MS_MAX}, got ${show(leaseMs)}`);
+  checkMaxWaitMs(maxWaitMs);
   if (pollMs !== undefined && !(pollMs > 0)) throw new RangeError(`pollMs must be above 0, got ${show(pollMs)}`);
   if (mode !== undefined && mode !== 'exclusive' && mode !== 'shared') {
     throw new RangeError(`mode must be "exclusive" or "shared", got ${show(mode)}`);

@@ -60,6 +60,8 @@ export class TicketQueue {
   readonly #system: System;
   readonly #facts: ProcessFacts;
   readonly #put: { readonly durable: boolean };
+  /** The calls of `enqueue` so far. */
+  #placing: Promise<void> | undefined;
   /** By nonce: what `enqueue` tries to put, until it knows that it did. */
   readonly #attempts = new Map<string, { readonly number: number; readonly bytes: Uint8Array }>();
   /** What was read of live tickets; null: unreadable. */
@@ -78,14 +80,31 @@ export class TicketQueue {
   }
 
   /**
-   * Rule C1: takes the next place, and returns its number. `nonce` must be new. After a failure the ticket may or may
-   * not be there: `disown` must be called until it succeeds.
+   * Rule C1: takes the next place, and returns its number; calls of this queue get theirs in the order of the calls. `nonce` must be new.
+   * After a failure the ticket may or may not be there: `disown` must be called until it succeeds. `goOn` is called where somebody else came
+   * first, and ends it by throwing.
    */
-  async enqueue(nonce: string, text: TicketText): Promise<number> {
+  async enqueue(nonce: string, text: TicketText, goOn: () => void = () => {}): Promise<number> {
+    const before = this.#placing;
+    const placing = this.#place(nonce, { text, goOn, before });
+    this.#placing = placing.then(
+      () => {},
+      () => {},
+    );
+    return await placing;
+  }
+
+  async #place(nonce: string, call: { text: TicketText; goOn: () => void; before: Promise<void> | undefined }): Promise<number> {
+    const { text, goOn, before } = call;
+    if (before !== undefined) {
+      await before;
+      goOn();
+    }
     const bytes = this.#encodeTicket(nonce, text);
     let n = 1 + highestNumber(await this.state());
     this.#attempts.set(nonce, { number: n, bytes });
     while (!(await this.#medium.putIfAbsent(ticketName(this.prefix, n), bytes, this.#put))) {
+      goOn();
       // Where many come at once, the next number is long gone.
       n = Math.max(n, highestNumber(await this.state())) + 1;
       this.#attempts.set(nonce, { number: n, bytes });

@@ -40,6 +40,8 @@ export function lockTimeout(
 const FIRST_POLL_MS = 1;
 /** Without hints only: so much later for each place. */
 const PLACE_POLL_MS = 2;
+/** Whatever `maxWaitMs` says, getting a place may take so long. */
+const PLACELESS_MS = 100;
 /** A wait as long as this is worth the events of a folder. */
 const HINTS_AFTER_MS = 10;
 /** With hints, the first pause at a place. */
@@ -62,6 +64,12 @@ export class TurnWait {
   /** Who stands in the way is named as far as `HolderWatch` knows them. */
   timeout(blockers: readonly number[]): PeatError {
     return lockTimeout({ ...this.#options, waitedMs: this.#waitedMs() }, blockers);
+  }
+
+  /** Between two attempts to get a place, which takes a moment where many come at once, also for one who does not wait. @throws if the wait is over */
+  checkPlaceless(): void {
+    this.#options.signal?.throwIfAborted();
+    if (this.#waitedMs() > Math.max(this.#options.maxWaitMs, PLACELESS_MS)) throw this.timeout([]);
   }
 
   /** Between two looks; the first found these in the way. */

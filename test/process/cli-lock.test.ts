@@ -1,7 +1,7 @@
 /** `peat lock`, as processes: what it prints, what it changes, and how it ends. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { constants, hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -347,7 +347,12 @@ describe('peat lock run', () => {
       stdout: '',
       stderr: 'peat: no-such-program: command not found\n',
     });
-    expect(await runPeat(['lock', 'run', location, 'nightly', '--', file])).toMatchObject({ code: 126, stdout: '' });
+    // Not executable, a part of its path is no folder, a folder, no name at all.
+    for (const command of [[file], [`${file}/below`], [dirname(file)], ['']]) {
+      const { code, stdout, stderr } = await runPeat(['lock', 'run', location, 'nightly', '--', ...command]);
+      expect({ code, stdout }).toEqual({ code: 126, stdout: '' });
+      expect(stderr.startsWith(`peat: ${command[0] === '' ? '""' : command[0]}: `)).toBe(true);
+    }
     expect(await list(location)).toEqual([]);
   });
 
@@ -423,6 +428,34 @@ describe('peat lock run', () => {
     expect(await list(location)).toEqual([]);
   });
 
+  it('hands on locks of another store: to a run inside a run inside a run', async () => {
+    const [outer, inner] = [(await newStore()).location, (await newStore()).location];
+    const runs = (location: string, name: string): string[] => [
+      process.execPath,
+      PEAT_MAIN,
+      'lock',
+      'run',
+      location,
+      name,
+      '--wait',
+      '0',
+      '--',
+    ];
+    const { ended } = startPeat([...runs(outer, 'x').slice(2), ...runs(inner, 'y'), ...runs(outer, 'x'), 'echo', 'both']);
+    expect(await ended).toEqual({ code: 0, signal: null, stdout: 'both\n', stderr: '' });
+  });
+
+  it.each([
+    ['--wait', '1000h'],
+    ['--lease', '600h'],
+    ['--lease', 'forever'],
+    ['--wait', `${'9'.repeat(400)}h`],
+  ])('refuses %s %s', async (option, value) => {
+    const { location } = await newStore();
+    const { code, stderr } = await runPeat(['lock', 'run', location, 'nightly', option, value, '--', 'true']);
+    expect([code, stderr.includes(value)]).toEqual([2, true]);
+  });
+
   it('hands a lock to its command, and no other', async () => {
     const { location, store } = await newStore();
     await store.lock('other');
@@ -452,7 +485,7 @@ interface Audited {
     readonly smells: Record<string, number>;
     readonly callSites: { readonly callSite: string; readonly count: number; readonly smells: Record<string, number> }[];
   }[];
-  readonly trace?: { readonly lines: number; readonly skipped: number };
+  readonly trace?: { readonly lines: number; readonly skipped: number; readonly notFiles: number };
 }
 
 async function auditJson(...args: string[]): Promise<Audited> {
@@ -482,7 +515,7 @@ describe('peat lock audit', () => {
     await Promise.all([1, 2, 3].map(() => runWorker({ store: location, role: 'clean', rounds: 5 }, trace)));
     expect(readdirSync(trace)).toHaveLength(3);
     const { sites, trace: read } = await auditJson('--trace', trace);
-    expect(read).toEqual({ directory: trace, lines: 15, skipped: 0 });
+    expect(read).toEqual({ directory: trace, lines: 15, skipped: 0, notFiles: 0 });
     const named = sites.find(({ site }) => site.id === LOCK_SITES.namedLock.id);
     expect(named).toMatchObject({ count: 15, outcomes: { released: 15 }, smells: {} });
     expect(named?.callSites).toMatchObject([
@@ -548,6 +581,19 @@ describe('peat lock audit', () => {
     mkdirSync(join(trace, 'folder'));
     expect((await auditJson('--trace', trace)).trace).toMatchObject({ lines: 3, skipped: 3 });
     expect((await runPeat(['lock', 'audit', '--trace', trace])).stderr).toContain('3 lines were damaged');
+  });
+
+  it('skips and counts what is no file, and lines without end', async () => {
+    const { location } = await newStore();
+    const trace = join(temporaryDirectory(), 'trace');
+    await runWorker({ store: location, role: 'clean', rounds: 2 }, trace);
+    execFileSync('sh', ['-c', 'mkfifo "$0"', join(trace, 'a-pipe.jsonl')]);
+    symlinkSync(join(trace, 'nowhere'), join(trace, 'b-link.jsonl'));
+    symlinkSync('c-circle.jsonl', join(trace, 'c-circle.jsonl'));
+    mkdirSync(join(trace, 'd-folder.jsonl'));
+    writeFileSync(join(trace, 'e-long.jsonl'), `${'x'.repeat(2 ** 20 + 1)}\n`);
+    expect((await auditJson('--trace', trace)).trace).toMatchObject({ lines: 2, skipped: 1, notFiles: 4 });
+    expect((await runPeat(['lock', 'audit', '--trace', trace])).stderr).toContain('4 names were no files');
   });
 
   it('fails where there is no trace', async () => {

@@ -151,6 +151,21 @@ describe.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('a process that holds lo
   });
 });
 
+describe('a process that heeds the loss of its lock, and gets a signal', () => {
+  it.each(['throws', 'catches', 'ends', 'waits'])('ends as that signal ends a process, even if it %s', async (how) => {
+    const { path, store } = await newStore();
+    const busy = await store.lock('busy');
+    const child = new Child(WORKER, { role: 'heed', store: path, names: [how === 'waits' ? 'busy' : 'free'], how });
+    await child.line('works');
+    if (how === 'waits') await queued(store, 'busy', 2);
+    child.kill('SIGTERM');
+    expect(await child.exit).toEqual({ code: null, signal: 'SIGTERM' });
+    await busy.release();
+    expect(await store.listLocks()).toEqual([]);
+    await store.close();
+  });
+});
+
 describe('a process that waits for a lock and is ended by a signal', () => {
   it('leaves no place in the queue behind', async () => {
     const { path, store } = await newStore();

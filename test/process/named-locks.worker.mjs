@@ -4,7 +4,7 @@
  * `visit`: takes `name` `rounds` times, holds it for `holdMs`, and notes its token in the file `log` when it enters. `hold`: takes `names`
  * (none: the structural lock) in `mode`, says "token N", and holds until something ends it; says "lost CODE" if the lock is lost. With
  * `listen` it has a listener of its own for that signal, which says so, and ends in order. `forget`: takes a lock, and comes to its end.
- * `parent`: holds `names`, and starts a `hold` that inherits them. `random`: see below.
+ * `heed`: works until its lock is lost. `parent`: holds `names`, and starts a `hold` that inherits them. `random`: see below.
  */
 import { spawn } from 'node:child_process';
 import { appendFileSync, existsSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
@@ -15,7 +15,7 @@ import { fileURLToPath } from 'node:url';
 /**
  * @typedef {{
  *   store: string, role: string, name: string, names: string[], mode: 'exclusive' | 'shared', leaseMs?: number, maxWaitMs?: number,
- *   listen?: NodeJS.Signals, rounds: number, holdMs: number, log: string, seed: number, witness: string,
+ *   listen?: NodeJS.Signals, how: string, rounds: number, holdMs: number, log: string, seed: number, witness: string,
  * }} Options
  */
 /** @type {Options} */
@@ -54,6 +54,20 @@ const roles = {
       await store.close();
       process.exitCode = 3;
     });
+  },
+
+  /** Heeds the loss of its lock, or of its wait, in the ways that programs do. */
+  async heed({ names: [name = ''], how }) {
+    setInterval(() => {}, 1000);
+    const work = async (/** @type {import('../../src/index.ts').NamedLock} */ lock) => {
+      say('works');
+      if (how === 'ends') while (!lock.signal.aborted) await delay(1);
+      else await delay(3_600_000, undefined, { signal: lock.signal });
+    };
+    if (how === 'waits') say('works');
+    const done = store.withLock(name, work);
+    await (how === 'catches' ? done.catch(() => process.exit(1)) : done);
+    process.exit(0);
   },
 
   async forget({ names }) {

@@ -3,7 +3,7 @@ import type { LockInfo } from '../../lock/lock-list.ts';
 import type { TicketStatus } from '../../lock/lock-status.ts';
 import { EXIT_OK, type Invocation, UsageError } from '../command.ts';
 import { withStore } from '../store-access.ts';
-import { isHolding, ticketLines } from './ticket-text.ts';
+import { isHolding, plain, ticketLines } from './ticket-text.ts';
 
 export async function run(invocation: Invocation): Promise<number> {
   const { output, positionals } = invocation;
@@ -11,7 +11,7 @@ export async function run(invocation: Invocation): Promise<number> {
   const locks = await withStore(invocation, (store) => store.listLocks());
   for (const lock of locks) {
     if (output.json) await output.jsonLine(toJson(lock));
-    else for (const line of [`${lock.kind} ${lock.name}`, ...ticketLines(lock.tickets)]) await output.line(line);
+    else for (const line of [`${lock.kind} ${plain(lock.name)}`, ...ticketLines(lock.tickets)]) await output.line(line);
   }
   if (locks.length === 0 && !output.json) await output.line('no lock is held');
   return EXIT_OK;

@@ -20,9 +20,12 @@ import { durationOption } from './duration.ts';
 /** How long a command that lost its lock may take to end by itself. */
 const KILL_AFTER_MS = 5000;
 
-/** What shells say. */
-const EXIT_NOT_EXECUTABLE = 126;
+/** What shells say: not found; found, and not to be started. */
+const EXIT_NOT_STARTED = 126;
 const EXIT_NOT_FOUND = 127;
+const NOT_STARTED: Readonly<Record<string, string>> = { ENOENT: 'command not found', EACCES: 'permission denied' };
+/** It ended, and not by an exit, nor by a signal that is known. */
+const EXIT_UNKNOWN = 255;
 
 const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
@@ -39,8 +42,8 @@ export async function run(invocation: Invocation): Promise<number> {
   const options: StructuralLockOptions = {
     purpose: `peat lock run: ${basename(commandLine[0] as string)}`,
     signal,
-    ...durationOption(invocation, 'wait', 'maxWaitMs'),
-    ...durationOption(invocation, 'lease', 'leaseMs'),
+    ...durationOption(invocation, 'wait', { as: 'maxWaitMs', mayBeForever: true }),
+    ...durationOption(invocation, 'lease', { as: 'leaseMs' }),
   };
   const underLock = async (store: Store): Promise<Ended> => {
     await using lock = await acquire(store, names, { mode, ...options });
@@ -85,7 +88,13 @@ function lost([program]: readonly string[], lock: NamedLock): PeatError {
 
 async function runCommand(commandLine: readonly string[], lock: NamedLock): Promise<Ended> {
   const [program, ...args] = commandLine as [string, ...string[]];
-  const child = spawn(program, args, { stdio: 'inherit', env: { ...process.env, ...lock.env } });
+  let child: ChildProcess;
+  try {
+    // Some errors it throws, others it tells later.
+    child = spawn(program, args, { stdio: 'inherit', env: { ...process.env, ...lock.env } });
+  } catch (error) {
+    return notStarted(program, error as NodeJS.ErrnoException);
+  }
   const over = new AbortController();
   const endIt = (): void => void end(child, over.signal);
   const forwards = FORWARDED.map((name) => [name, () => forward(child, name)] as const);
@@ -110,7 +119,8 @@ function ending(child: ChildProcess): Promise<Ended> {
       if (child.pid === undefined) reject(error);
     });
     child.once('exit', (code, signal) => {
-      resolve({ code: code ?? 128 + (signal === null ? 0 : constants.signals[signal]), signal });
+      // One that has no number here is no success either.
+      resolve({ code: code ?? (signal === null ? EXIT_UNKNOWN : 128 + (constants.signals[signal] ?? EXIT_UNKNOWN - 128)), signal });
     });
   });
 }
@@ -132,10 +142,9 @@ async function end(child: ChildProcess, over: AbortSignal): Promise<void> {
 }
 
 function notStarted(program: string, error: NodeJS.ErrnoException): Ended {
-  const { code } = error;
-  if (code !== 'ENOENT' && code !== 'EACCES') throw error;
-  process.stderr.write(`peat: ${program}: ${code === 'ENOENT' ? 'command not found' : 'permission denied'}\n`);
-  return { code: code === 'ENOENT' ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE, signal: null };
+  const why = NOT_STARTED[error.code ?? ''] ?? `could not be started: ${error.message}`;
+  process.stderr.write(`peat: ${program === '' ? '""' : program}: ${why}\n`);
+  return { code: error.code === 'ENOENT' ? EXIT_NOT_FOUND : EXIT_NOT_STARTED, signal: null };
 }
 
 /** Whoever started this process sees what it would have seen of the command. Returns only if the signal doesn't kill. */

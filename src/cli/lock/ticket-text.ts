@@ -18,7 +18,17 @@ export function ticketText({ number, mode, holder, state, ageMs, silentMs, lease
   const left = silentMs === undefined ? undefined : leaseMs - silentMs;
   const lease = `its lease of ${durationText(leaseMs)}`;
   facts.push(left === undefined ? lease : left > 0 ? `${durationText(left)} left of ${lease}` : `silent for longer than ${lease}`);
-  return `token ${number}, ${mode}: ${facts.join(', ')}${purpose === '' ? '' : `: ${purpose}`}`;
+  return `token ${number}, ${mode}: ${facts.join(', ')}${purpose === '' ? '' : `: ${plain(purpose)}`}`;
+}
+
+/** Names and purposes are others' texts: what is no plain line of text is shown as JSON, so that it can't look like lines of this program's, or steer a terminal. */
+export function plain(text: string): string {
+  return /^[^\p{Cc}\p{Cf}\p{Zl}\p{Zp}]*$/u.test(text)
+    ? text
+    : JSON.stringify(text).replace(
+        /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu,
+        (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+      );
 }
 
 function durationText(ms: number): string {

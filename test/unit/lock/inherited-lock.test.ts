@@ -1,6 +1,6 @@
 /** A parent's lock in its children: `PEAT_LOCKS`. On a virtual clock. */
 import { describe, expect, it } from 'vitest';
-import { decodeSharedTickets, encodeSharedTickets } from '../../../src/lock/inherited-lock.ts';
+import { decodeSharedTickets, handOn } from '../../../src/lock/inherited-lock.ts';
 import { NamedLockWorld, STORE_ID } from '../../support/named-lock-world.ts';
 
 describe('a lock that a parent process holds', () => {
@@ -132,9 +132,32 @@ describe('the variable', () => {
       { storeId: 'abc', prefix: 'lock/user/a%2fb/', token: 7, nonce: 'v0' },
       { storeId: 'abc', prefix: 'lock/structural/store/', token: 1, nonce: 'v1' },
     ];
-    const text = encodeSharedTickets([...tickets, ...tickets]);
+    const own = tickets.map((ticket) => ({ ...ticket, isInherited: false }));
+    const text = handOn(undefined, [...own, ...own]);
     expect(text).toBe('abc:lock/user/a%2fb/:7:v0 abc:lock/structural/store/:1:v1');
     expect(decodeSharedTickets({ PEAT_LOCKS: ` ${text} \n` })).toEqual(tickets);
     expect(decodeSharedTickets({})).toEqual([]);
+  });
+
+  it('hands on what was inherited: of other stores, of locks that were not asked for, and of later releases', async () => {
+    const world = new NamedLockWorld();
+    const held = await world.named().lock('a');
+    const foreign = 'store00000000000000b:lock/user/x/:7:v0 store00000000000000b:lock/user/a/:1:v1 later!form';
+    const child = world.named({ environment: { PEAT_LOCKS: `${foreign} ${held.env['PEAT_LOCKS']}` } });
+    const childs = await child.lock('b');
+    expect(childs.env['PEAT_LOCKS']?.split(' ').slice(0, 4)).toEqual([...foreign.split(' '), held.env['PEAT_LOCKS']]);
+    expect((await world.named({ environment: childs.env }).lock('a', { maxWaitMs: 0 })).token).toBe(held.token);
+    for (const lock of [held, childs]) await lock.release();
+  });
+
+  it('does not grow in a chain of processes that each take the lock anew', async () => {
+    const world = new NamedLockWorld();
+    let environment = {};
+    for (let token = 1; token <= 3; token++) {
+      const lock = await world.named({ environment }).lock('a');
+      await lock.release();
+      environment = lock.env;
+      expect(decodeSharedTickets(environment)).toMatchObject([{ token }]);
+    }
   });
 });

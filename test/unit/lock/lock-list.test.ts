@@ -83,6 +83,11 @@ describe('breaking a lock', () => {
     ['deploy', undefined],
     ['', 1],
     [{ kind: 'odd', name: 'a' }, 1],
+    [undefined, 1],
+    [null, 1],
+    [7, 1],
+    ['a'.repeat(300), 1],
+    ['\ud800', 1],
   ])('refuses %j with token %j', async (lock, token) => {
     await expect(breakLock(contextOf(new NamedLockWorld()), { lock: lock as never, token: token as never })).rejects.toThrow(
       /RangeError|got/,

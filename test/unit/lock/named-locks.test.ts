@@ -83,6 +83,10 @@ describe('a named lock', () => {
     await expect(process.lock('a', { maxWaitMs: -1 })).rejects.toThrow(/-1/);
     await expect(process.lock('a', { maxWaitMs: Number.NaN })).rejects.toThrow(/NaN/);
     await expect(process.lock('a', { leaseMs: 5 })).rejects.toThrow(/leaseMs.*5/);
+    await expect(process.lock('a', { leaseMs: 30 * 86_400_000 })).rejects.toThrow(/leaseMs.*2592000000/);
+    await expect(process.lock('a', { leaseMs: Number.POSITIVE_INFINITY })).rejects.toThrow(/leaseMs.*Infinity/);
+    await expect(process.lock('a', { maxWaitMs: 30 * 86_400_000 })).rejects.toThrow(/maxWaitMs.*2592000000/);
+    await (await process.lock('a', { maxWaitMs: Number.POSITIVE_INFINITY, leaseMs: 2 ** 31 - 1 })).release();
     await expect(process.lock('a', { ttl: 5 } as never)).rejects.toThrow(/ttl/);
     await expect(process.lock(5 as never)).rejects.toThrow(TypeError);
     await expect(process.exclusive({ mode: 'shared' } as never)).rejects.toThrow(/mode/);
@@ -256,5 +260,37 @@ describe('closing', () => {
     expect(await world.live()).toEqual(['user/taken/1']);
     await expect(process.lock('a')).rejects.toMatchObject({ code: 'CLOSED' });
     await other.release();
+  });
+
+  it('waits for what could not be given back, also before it, and that storage takes again after a while', async () => {
+    const world = new NamedLockWorld();
+    const process = world.named();
+    const early = await process.lock('early');
+    await process.lock('held');
+    process.process.hooks.fail('ENOSPC', (call) => call === 'put');
+    await early.release();
+    // By now, the pauses between its attempts are long.
+    await world.time.advance(40_000);
+    const closed = process.named.close();
+    await world.time.advance(1000);
+    process.process.hooks.mend();
+    await world.time.until(closed);
+    expect(await world.live()).toEqual([]);
+  });
+
+  it('fails after some seconds where storage does not, and names the lock, its token, and the way out', async () => {
+    const world = new NamedLockWorld();
+    const process = world.named();
+    await process.lock('nightly');
+    await process.exclusive({ maxWaitMs: 0 }).catch(() => undefined);
+    process.process.hooks.fail('ENOSPC', (call) => call === 'put');
+    const closed = failure(world.time.until(process.named.close()));
+    const error = await closed;
+    expect(error).toMatchObject({ code: 'STORAGE', lock: 'nightly', cause: { cause: { code: 'ENOSPC' } } });
+    expect(error.message).toContain('peat lock release --token 1 LOCATION nightly');
+    process.process.hooks.mend();
+    // If the medium outlives the store, it is given back all the same.
+    await world.time.advance(1000);
+    expect(await world.live()).toEqual([]);
   });
 });

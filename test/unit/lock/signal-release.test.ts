@@ -76,6 +76,50 @@ describe('signals', () => {
     expect(process.signals.raised).toEqual(['SIGTERM']);
   });
 
+  it('tell the program in the turn in which they end the process, and not before: neither holders nor waiters', async () => {
+    const world = new NamedLockWorld();
+    const other = await world.named().lock('taken');
+    const process = world.named();
+    const heard: string[] = [];
+    const lock = await process.lock('a');
+    lock.signal.addEventListener('abort', () => heard.push(`listener, ${process.signals.raised.length} raised`));
+    const waits = Promise.all([
+      process.lock('taken').catch(() => heard.push(`waiter, ${process.signals.raised.length} raised`)),
+      new Promise<void>((resolve) => {
+        lock.signal.addEventListener('abort', () => resolve());
+      }).then(() => heard.push(`work, ${process.signals.raised.length} raised`)),
+    ]);
+    await world.time.advance(100);
+    // The last thing that is given back takes its time.
+    const gate = process.process.hooks.gate((call, name) => call === 'put' && name.includes('user/taken/'));
+    process.signals.send('SIGTERM');
+    await gate.reached;
+    await world.time.advance(1000);
+    expect(await world.live()).toEqual(['user/taken/1', 'user/taken/2']);
+    expect([heard, lock.signal.aborted]).toEqual([[], false]);
+    gate.open();
+    await world.time.until(waits);
+    expect(heard.toSorted()).toEqual(['listener, 0 raised', 'waiter, 1 raised', 'work, 1 raised']);
+    await other.release();
+  });
+
+  it('guard what is taken later, too, where the program began to listen meanwhile and lives on', async () => {
+    const world = new NamedLockWorld();
+    const process = world.named();
+    await process.lock('a');
+    process.signals.send('SIGTERM');
+    const own = (): void => {};
+    process.signals.add('SIGTERM', own);
+    await world.time.advance(100);
+    expect(process.signals.raised).toEqual(['SIGTERM']);
+    process.signals.remove('SIGTERM', own);
+    await process.lock('a');
+    process.signals.send('SIGTERM');
+    await world.time.advance(100);
+    expect(process.signals.raised).toEqual(['SIGTERM', 'SIGTERM']);
+    expect(await world.live()).toEqual([]);
+  });
+
   it('end it at once the second time', async () => {
     const world = new NamedLockWorld();
     const process = world.named();
@@ -99,6 +143,7 @@ describe('signals', () => {
           await system.sleep(ms);
           given.push(name);
         },
+        tell: () => {},
       });
     }
     seam.send('SIGHUP');

@@ -82,13 +82,36 @@ describe('taking turns', () => {
 
   it('refuses options that make no sense', async () => {
     const { lock } = world.process();
-    await expect(lock.acquire({ ...SITE, leaseMs: 0 })).rejects.toThrow('leaseMs must be above 0, got 0');
+    await expect(lock.acquire({ ...SITE, leaseMs: 0 })).rejects.toThrow(/^leaseMs .*got 0$/);
+    await expect(lock.acquire({ ...SITE, leaseMs: 2 ** 31 })).rejects.toThrow(/^leaseMs .*got 2147483648$/);
+    await expect(lock.acquire({ ...SITE, leaseMs: 1, maxWaitMs: 2 ** 31 })).rejects.toThrow(/^maxWaitMs .*got 2147483648$/);
     await expect(lock.acquire({ ...SITE, leaseMs: 1, maxWaitMs: -1 })).rejects.toThrow(RangeError);
     await expect(lock.acquire({ ...SITE, leaseMs: 1, pollMs: Number.NaN })).rejects.toThrow(RangeError);
   });
 });
 
 describe('giving up', () => {
+  it.each([
+    ['its time is over', 500, { code: 'LOCK_TIMEOUT' }],
+    ['its signal says so', 60_000, { message: 'enough' }],
+  ])('works before it has a place, where others are always faster: %s', async (_, maxWaitMs, expected) => {
+    const waiter = world.process();
+    const other = world.process();
+    waiter.hooks.before = async (call, name) => {
+      if (call !== 'put' || !/\/\d{20}$/.test(name)) return;
+      await world.time.system().sleep(50);
+      await world.medium.putIfAbsent(name, Buffer.from(`other ${name}`));
+    };
+    const stop = new AbortController();
+    const asked = waiter.lock.acquire({ ...SITE, leaseMs: 3000, maxWaitMs, signal: stop.signal });
+    const failed = expect(asked).rejects.toMatchObject(expected);
+    await world.time.advance(800);
+    stop.abort(new Error('enough'));
+    await world.time.advance(800);
+    await failed;
+    expect((await other.queue.state()).tickets.length).toBeLessThan(20);
+  });
+
   it('times out with an error that names the holder', async () => {
     const [a, b] = [world.process({ host: 'web1' }), world.process()];
     await a.lock.acquire({ ...LEASE, purpose: 'nightly import' });
