@@ -129,8 +129,8 @@ export class TicketLock {
     }
   }
 
-  /** What one is told who has waited for too long by a count of its own. */
-  async timeout(waitedMs: number): Promise<PeatError> {
+  /** What one is told who has waited for too long by a count of its own. @param nobody whom to name where no ticket stands in the way */
+  async timeout(waitedMs: number, nobody: string): Promise<PeatError> {
     let blockers: number[] = [];
     try {
       const state = await this.queue.state();
@@ -141,7 +141,7 @@ export class TicketLock {
     } catch {
       // Then the error does without a name.
     }
-    return lockTimeout({ lockName: this.#name, watch: this.#watch, waitedMs }, blockers);
+    return lockTimeout({ lockName: this.#name, watch: this.#watch, waitedMs, nobody }, blockers);
   }
 
   #newWait({ maxWaitMs = Number.POSITIVE_INFINITY, tryOnly = false, pollMs = POLL_MS, signal, wake }: AcquireOptions): TurnWait {

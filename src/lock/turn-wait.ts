@@ -28,11 +28,16 @@ export interface TurnWaitOptions {
 
 /** The error of a wait that was too long; who stood in the way is named as far as `watch` knows them. */
 export function lockTimeout(
-  { lockName, watch, waitedMs }: { lockName: string; watch: HolderWatch; waitedMs: number },
+  {
+    lockName,
+    watch,
+    waitedMs,
+    nobody = 'others, who were faster',
+  }: { lockName: string; watch: HolderWatch; waitedMs: number; nobody?: string },
   blockers: readonly number[],
 ): PeatError {
   const ms = Math.round(waitedMs);
-  const holder = blockers.length === 0 ? 'others, who were faster' : watch.describeAll(blockers);
+  const holder = blockers.length === 0 ? nobody : watch.describeAll(blockers);
   const message = `lock ${lockName} was not free within ${ms} ms: held by ${holder}`;
   return new PeatError('LOCK_TIMEOUT', message, { lock: lockName, holder, waitedMs: ms });
 }

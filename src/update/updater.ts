@@ -185,7 +185,11 @@ export class Updater {
   }
 
   #startWaiting(job: Job, queue: Queue): void {
-    job.startWaiting((waitedMs) => this.#lock(queue.awaited).timeout(waitedMs));
+    job.startWaiting((waitedMs) => this.#waitedTooLong(queue, waitedMs));
+  }
+
+  #waitedTooLong(queue: Queue, waitedMs: number): Promise<PeatError> {
+    return this.#lock(queue.awaited).timeout(waitedMs, 'another update of this process, or others, who were faster');
   }
 
   async #serve(name: string, queue: Queue): Promise<void> {
@@ -221,7 +225,7 @@ export class Updater {
   async #takeTickets(queue: Queue, { group, tickets }: { group: Job[]; tickets: LockHandle[] }): Promise<boolean> {
     queue.jobs.unshift(...group.splice(0));
     for (const job of queue.jobs.filter(({ hasWaitedTooLong }) => hasWaitedTooLong)) {
-      job.fail(await this.#lock(queue.awaited).timeout(job.options.maxWaitMs));
+      job.fail(await this.#waitedTooLong(queue, job.options.maxWaitMs));
     }
     queue.jobs = queue.jobs.filter(isWaiting);
     if (queue.jobs.length === 0) return false;
