@@ -1,5 +1,7 @@
 /** Updates that meet what can go wrong at each step: stalls, deaths, lost answers, failures, and locks that are held. */
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { PeatError } from '../../../src/base/errors.ts';
 import { toKey } from '../../../src/base/key.ts';
@@ -10,6 +12,7 @@ import { LOCK_SITES } from '../../../src/lock/lock-sites.ts';
 import { nodeProcessFacts } from '../../../src/lock/process-facts.ts';
 import { TicketLock } from '../../../src/lock/ticket-lock.ts';
 import { HookedMedium } from '../../support/lock-world.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 const RECORD = /\/log\/s\d+-/;
 const STRIPES = 64;
@@ -186,6 +189,47 @@ describe('an update', () => {
     );
     await expect(update).rejects.toMatchObject({ code: 'TEMPORARY', key: LOW });
     expect(runs).toBe(3);
+  });
+
+  it('of several keys of one stripe sees them as they were at one moment', async () => {
+    const world = new World();
+    const [one, two, reader] = [await world.process(), await world.process(), await world.process()];
+    const other = Array.from({ length: 1000 }, (_, i) => `other${i}`).find((key) => stripe(key) === stripe(LOW)) as string;
+    const segments = async (): Promise<string[]> => (await world.inner.list('ns/items/log/')).map(({ name }) => name);
+    await one.items.put('begin', 1);
+    const [segment] = await segments();
+    await two.items.put('begin', 2);
+    const later = (await segments()).find((name) => name !== segment) as string;
+    // Who is read first writes first; between the two, both write.
+    const [first, second, read] = (segment as string) < later ? [one, two, later] : [two, one, segment as string];
+    reader.hooks.before = async (call, name) => {
+      if (call !== 'get' || name !== read) return;
+      reader.hooks.before = () => {};
+      await first.items.put(LOW, 1);
+      await second.items.put(other, 1);
+    };
+    let seen: readonly (number | undefined)[] = [];
+    await reader.items.updateMany([LOW, other], (values) => {
+      seen = values;
+      return [5, 5];
+    });
+    expect(seen).toEqual([1, 1]);
+  });
+
+  it('goes on once its directory for locks is back', async () => {
+    const directory = temporaryDirectory();
+    const lockDir = join(directory, 'locks');
+    mkdirSync(lockDir);
+    const first = await open(join(directory, 'store'), { singleHost: true, lockDir });
+    await first.createNamespace('items');
+    await first.close();
+    rmSync(lockDir, { recursive: true });
+    const store = await open(join(directory, 'store'));
+    const items = store.namespace<number>('items');
+    await expect(items.update(LOW, increment)).rejects.toMatchObject({ code: 'MEDIUM_UNSUITABLE' });
+    mkdirSync(lockDir);
+    expect((await items.update(LOW, increment)).value).toBe(1);
+    await store.close();
   });
 
   it('waits behind a ticket, and says who holds it when it has waited for too long; appends, reads and putIf do not wait', async () => {
