@@ -15,12 +15,12 @@
  * A damaged record ends its stripe's run. The root at which it was made is not known, so that no horizon may move any more.
  */
 import { isPeatError } from '../src/base/errors.ts';
-import { type RecordId, recordName, recordText } from '../src/format/layout.ts';
-import { decodeRecord, type SerialRecord } from '../src/format/record.ts';
+import { type RecordId, recordText } from '../src/format/layout.ts';
+import type { SerialRecord } from '../src/format/record.ts';
 import { addSerialNonces, type Root, serialThrough } from '../src/format/root.ts';
 import type { ListedRecord, LogListing } from '../src/log/log-listing.ts';
-import { fateOfRecord } from '../src/log/record-log.ts';
-import { getSteps, runAsync } from '../src/medium/steps.ts';
+import { fateOfRecord, readRecord } from '../src/log/record-log.ts';
+import { runAsync } from '../src/medium/steps.ts';
 import type { PassContext } from './context.ts';
 import type { Pacer } from './pace.ts';
 
@@ -224,11 +224,10 @@ class RecordFolding {
   }
 
   async #get(id: RecordId, listed: ListedRecord | undefined): Promise<Read> {
-    const { layout } = this.#context;
-    const bytes = await runAsync(getSteps(recordName(layout, id)), { ...this.#context, signal: this.#options.signal });
-    if (bytes === undefined) return listed === undefined ? 'missing' : 'vanished';
     try {
-      return { record: decodeRecord(layout, id, bytes), bytes: bytes.length, putAtMs: listed?.modifiedMs };
+      const record = await runAsync(readRecord(this.#context.layout, id), { ...this.#context, signal: this.#options.signal });
+      if (record === undefined) return listed === undefined ? 'missing' : 'vanished';
+      return { record, bytes: record.bytes, putAtMs: listed?.modifiedMs };
     } catch (error) {
       if (!isPeatError(error, 'CORRUPT')) throw error;
       return 'damaged';

@@ -51,7 +51,7 @@ export class Job {
   readonly promise: Promise<Committed>;
   /** Set once the caller has its answer: it takes no further part. */
   isSettled = false;
-  readonly waitUntilMs: number;
+  readonly #waitUntilMs: number;
   readonly #system: System;
   readonly #namespace: string;
   #attempts = 0;
@@ -65,7 +65,7 @@ export class Job {
     this.options = options;
     this.#system = context.system;
     this.#namespace = context.namespace;
-    this.waitUntilMs = context.system.monotonicNowMs() + options.maxWaitMs;
+    this.#waitUntilMs = context.system.monotonicNowMs() + options.maxWaitMs;
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
@@ -91,7 +91,7 @@ export class Job {
   }
 
   get hasWaitedTooLong(): boolean {
-    return this.waitUntilMs <= this.#system.monotonicNowMs();
+    return this.#waitUntilMs <= this.#system.monotonicNowMs();
   }
 
   /** From now on it gives up when its time has come, unless it is being tried then. */
@@ -100,7 +100,7 @@ export class Job {
     const timer = new AbortController();
     this.#timer = timer;
     const { maxWaitMs } = this.options;
-    const leftMs = Math.max(0, this.waitUntilMs - this.#system.monotonicNowMs());
+    const leftMs = Math.max(0, this.#waitUntilMs - this.#system.monotonicNowMs());
     void this.#system.sleep(leftMs, { signal: timer.signal, background: true }).then(
       async () => {
         if (!this.#isBeingTried) this.fail(await toError(maxWaitMs));

@@ -46,11 +46,10 @@ function isWaiting(job: Job): boolean {
   return !job.isSettled;
 }
 
-/** Those who wait for the same stripes. */
+/** Those who wait for the same stripes; there as long as they are served. */
 interface Queue {
   readonly stripes: readonly number[];
   jobs: Job[];
-  loop: Promise<void> | undefined;
   /** The stripe whose ticket is waited for. */
   awaited: number;
   /** Ends the wait for tickets that nobody needs any more. */
@@ -166,21 +165,17 @@ export class Updater {
   #enqueue(job: Job): void {
     const { stripes } = job.options;
     const name = stripes.join();
-    let queue = this.#queues.get(name);
-    if (queue === undefined) {
-      queue = { stripes, jobs: [], loop: undefined, awaited: stripes[0] as number, giveUp: new AbortController() };
-      this.#queues.set(name, queue);
-    }
+    const known = this.#queues.get(name);
+    const queue: Queue = known ?? { stripes, jobs: [], awaited: stripes[0] as number, giveUp: new AbortController() };
     queue.jobs.push(job);
-    const joined = queue;
     void job.promise.catch(() => {
-      if (!joined.jobs.some(isWaiting)) joined.giveUp.abort();
+      if (!queue.jobs.some(isWaiting)) queue.giveUp.abort();
     });
-    if (queue.loop !== undefined) {
+    if (known !== undefined) {
       this.#startWaiting(job, queue);
     } else {
-      queue.loop = this.#serve(name, queue);
-      this.#track(queue.loop);
+      this.#queues.set(name, queue);
+      this.#track(this.#serve(name, queue));
     }
   }
 
@@ -279,7 +274,7 @@ export class Updater {
 
   /** True if all jobs have their answers. */
   async #try(jobs: readonly Job[]): Promise<boolean> {
-    const open = jobs.filter(({ isSettled }) => !isSettled);
+    const open = jobs.filter(isWaiting);
     if (open.length === 0) return true;
     this.counters.attempts++;
     const outcome = await attempt(this.#context, open);

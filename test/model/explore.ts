@@ -24,6 +24,21 @@ export interface Model<S> {
   finished?(state: S): boolean;
 }
 
+/** What a class with the steps of a model gives; `live` asks whether everyone can still finish, too. */
+export function modelOf<S>(
+  name: string,
+  steps: Omit<Model<S>, 'name' | 'initial'> & { initial(): S; finished(state: S): boolean },
+  { live }: { live: boolean },
+): Model<S> {
+  return {
+    name,
+    initial: steps.initial(),
+    steps: (state, to) => steps.steps(state, to),
+    violation: (state) => steps.violation(state),
+    ...(live ? { finished: (state: S) => steps.finished(state) } : {}),
+  };
+}
+
 export interface ExploreOptions {
   /** Explore no more states than this; default 3,000,000. */
   readonly statesMax?: number;

@@ -20,7 +20,7 @@
  *
  * `sure` is a ghost, of what was put while no drain stood above its root: nothing may make it void any more.
  */
-import type { Model } from './explore.ts';
+import { type Model, modelOf } from './explore.ts';
 
 export type Mutant =
   | 'no post-check'
@@ -168,13 +168,7 @@ const TICK = 10_000;
 
 export function serial(options: SerialOptions): Model<State> {
   const steps = new Serial(options);
-  return {
-    name: 'serial',
-    initial: steps.initial(),
-    steps: (state, to) => steps.steps(state, to),
-    violation: (state) => steps.violation(state),
-    ...(options.live === true ? { finished: (state: State) => steps.finished(state) } : {}),
-  };
+  return modelOf('serial', steps, { live: options.live === true });
 }
 
 class Serial {

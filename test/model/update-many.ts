@@ -37,7 +37,7 @@
  * `sure` is a ghost: the record was put while no drain stood above its root, so nothing may make it void any more. One that
  * is not sure takes effect when it is absorbed, and may never.
  */
-import type { Model } from './explore.ts';
+import { type Model, modelOf } from './explore.ts';
 
 export type Mutant =
   | 'secondaries not checked'
@@ -180,13 +180,7 @@ type Verdict = 'again' | 'wait' | 'valid';
 
 export function updateMany(options: UpdateManyOptions): Model<State> {
   const steps = new UpdateMany(options);
-  return {
-    name: 'updateMany',
-    initial: steps.initial(),
-    steps: (state, to) => steps.steps(state, to),
-    violation: (state) => steps.violation(state),
-    ...(options.live === true ? { finished: (state: State) => steps.finished(state) } : {}),
-  };
+  return modelOf('updateMany', steps, { live: options.live === true });
 }
 
 class UpdateMany {

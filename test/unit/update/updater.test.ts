@@ -7,10 +7,10 @@ import { PeatError } from '../../../src/base/errors.ts';
 import { toKey } from '../../../src/base/key.ts';
 import { lockPrefix } from '../../../src/format/layout.ts';
 import { stripeOf } from '../../../src/format/record.ts';
-import { MemoryMedium, type Namespace, nodeSystem, open, type Store } from '../../../src/index.ts';
+import { MemoryMedium, type Namespace, nodeSystem, open, type Store, type UpdateResult } from '../../../src/index.ts';
 import { LOCK_SITES } from '../../../src/lock/lock-sites.ts';
 import { nodeProcessFacts } from '../../../src/lock/process-facts.ts';
-import { TicketLock } from '../../../src/lock/ticket-lock.ts';
+import { type LockHandle, TicketLock } from '../../../src/lock/ticket-lock.ts';
 import { HookedMedium } from '../../support/lock-world.ts';
 import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
@@ -68,6 +68,29 @@ function stall({ hooks }: Process, matches: (name: string) => boolean): { reache
   return { reached, go };
 }
 
+const LOCK_PREFIX = lockPrefix('stripe', `items/${stripe(LOW)}`);
+
+/** As somebody would who holds up the updates of LOW. */
+async function lockStripe(world: World): Promise<LockHandle> {
+  const lock = new TicketLock({ medium: world.inner, system: nodeSystem, facts: nodeProcessFacts(), prefix: LOCK_PREFIX });
+  return await lock.acquire({ site: LOCK_SITES.stripeUpdate, leaseMs: 60_000, purpose: 'a long look' });
+}
+
+/** One that began after another one stalls before its put, until others have made so many, and all are absorbed. */
+async function overtake(
+  world: World,
+  times: number,
+): Promise<{ slow: Process; quick: Process; late: Promise<UpdateResult<number>>; go: () => void }> {
+  const [slow, quick] = [await world.process(), await world.process()];
+  await slow.items.update(LOW, increment);
+  const stalled = stall(slow, isOf(LOW));
+  const late = slow.items.update(LOW, increment);
+  await stalled.reached;
+  for (let i = 0; i < times; i++) await quick.items.update(LOW, increment);
+  await absorbAll(quick);
+  return { slow, quick, late, go: stalled.go };
+}
+
 /** As another process would: what runs in there is not inside of the function that calls it. */
 const outside = AsyncLocalStorage.snapshot();
 
@@ -86,15 +109,9 @@ async function absorbAll({ store, items }: Process): Promise<void> {
 describe('an update', () => {
   it('that stalls while its number is used, absorbed and deleted counts once', async () => {
     const world = new World();
-    const [slow, quick] = [await world.process(), await world.process()];
-    await slow.items.update(LOW, increment);
-    const stalled = stall(slow, isOf(LOW));
-    const late = slow.items.update(LOW, increment);
-    await stalled.reached;
-    for (let i = 0; i < 3; i++) await quick.items.update(LOW, increment);
-    await absorbAll(quick);
+    const { quick, late, go } = await overtake(world, 3);
     expect(await world.records()).toEqual([]);
-    stalled.go();
+    go();
     expect((await late).value).toBe(5);
     expect(await quick.items.get(LOW)).toBe(5);
     await absorbAll(quick);
@@ -103,14 +120,8 @@ describe('an update', () => {
 
   it('that stalls for longer than the root can tell has an unknown outcome, and did not happen twice', async () => {
     const world = new World();
-    const [slow, quick] = [await world.process(), await world.process()];
-    await slow.items.update(LOW, increment);
-    const stalled = stall(slow, isOf(LOW));
-    const late = slow.items.update(LOW, increment);
-    await stalled.reached;
-    for (let i = 0; i < 20; i++) await quick.items.update(LOW, increment);
-    await absorbAll(quick);
-    stalled.go();
+    const { slow, quick, late, go } = await overtake(world, 20);
+    go();
     await expect(late).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' });
     expect(await quick.items.get(LOW)).toBe(21);
     expect(await slow.items.update(LOW, increment)).toMatchObject({ value: 22 });
@@ -236,9 +247,7 @@ describe('an update', () => {
     const world = new World();
     const { items } = await world.process();
     await items.update(LOW, increment);
-    const prefix = lockPrefix('stripe', `items/${stripe(LOW)}`);
-    const lock = new TicketLock({ medium: world.inner, system: nodeSystem, facts: nodeProcessFacts(), prefix });
-    const held = await lock.acquire({ site: LOCK_SITES.stripeUpdate, leaseMs: 60_000, purpose: 'a long look' });
+    const held = await lockStripe(world);
     await expect(items.update(LOW, increment, { maxWaitMs: 30 })).rejects.toMatchObject({
       code: 'LOCK_TIMEOUT',
       holder: expect.stringContaining('a long look') as string,
@@ -256,17 +265,15 @@ describe('an update', () => {
     const world = new World();
     const { items } = await world.process();
     await items.update(LOW, increment);
-    const prefix = lockPrefix('stripe', `items/${stripe(LOW)}`);
-    const lock = new TicketLock({ medium: world.inner, system: nodeSystem, facts: nodeProcessFacts(), prefix });
-    const held = await lock.acquire({ site: LOCK_SITES.stripeUpdate, leaseMs: 60_000 });
+    const held = await lockStripe(world);
     const patient = items.update(LOW, increment);
     await nodeSystem.sleep(20);
-    const place = (await world.inner.list(prefix)).filter(({ name }) => /\/\d{20}$/.test(name));
+    const place = (await world.inner.list(LOCK_PREFIX)).filter(({ name }) => /\/\d{20}$/.test(name));
     for (let i = 0; i < 3; i++) {
       await expect(items.update(LOW, increment, { maxWaitMs: 10 })).rejects.toMatchObject({ code: 'LOCK_TIMEOUT', waitedMs: 10 });
     }
     await expect(items.updateMany([LOW, HIGH], () => [0, 0], { maxWaitMs: 10 })).rejects.toMatchObject({ code: 'LOCK_TIMEOUT' });
-    const done = new Set((await world.inner.list(prefix)).map(({ name }) => name));
+    const done = new Set((await world.inner.list(LOCK_PREFIX)).map(({ name }) => name));
     expect(place.filter(({ name }) => done.has(`${name}.done`))).toEqual([]);
     await held.release();
     expect((await patient).value).toBe(2);
@@ -286,9 +293,7 @@ describe('an update', () => {
     const world = new World();
     const { items } = await world.process();
     await items.update(LOW, increment);
-    const prefix = lockPrefix('stripe', `items/${stripe(LOW)}`);
-    const lock = new TicketLock({ medium: world.inner, system: nodeSystem, facts: nodeProcessFacts(), prefix });
-    const held = await lock.acquire({ site: LOCK_SITES.stripeUpdate, leaseMs: 60_000 });
+    const held = await lockStripe(world);
     const abort = new AbortController();
     const waiting = items.update(LOW, increment, { signal: abort.signal });
     await nodeSystem.sleep(20);
