@@ -10,11 +10,21 @@
  * - a deletion, until its folder is synced: undone or not.
  *
  * Every call waits at the gate before it takes effect and once more before it answers, so others come in between, and the power may
- * go at either point; between the two a new name is seen by all and durable for nobody.
+ * go at either point; between the two a new name is seen by all and durable for nobody. What changes while a listing runs, it may show or
+ * not. Blocking calls, where they are asked for, wait for nobody.
  */
 import { PeatError } from '../../src/base/errors.ts';
 import type { System } from '../../src/base/system.ts';
-import type { AppendFile, ByteRange, ListedObject, ListOptions, Medium, PutOptions } from '../../src/medium/medium.ts';
+import type {
+  AppendFile,
+  BlockingMedium,
+  ByteRange,
+  ListedObject,
+  ListOptions,
+  Medium,
+  PutOptions,
+  Watermark,
+} from '../../src/medium/medium.ts';
 
 interface StoredObject {
   bytes: Buffer;
@@ -22,28 +32,54 @@ interface StoredObject {
   synced: number;
   hasDurableName: boolean;
   modifiedMs: number;
+  /** Zeros that readers find behind the bytes. */
+  zeros: number;
 }
 
 export interface PowerCutOptions {
-  readonly system: System;
+  readonly system: Pick<System, 'wallNowMs'>;
   readonly canAppend: boolean;
   /** From 0 up to 1: decides what a power cut takes. */
   readonly random: () => number;
+  /** Plays a medium across a network, which has a clock of its own. Default false. */
+  readonly isRemote?: boolean;
+  /** Append-only files may have blocks allocated ahead. Default false. */
+  readonly preallocates?: boolean;
+}
+
+export interface StorageCall {
+  readonly op: 'putIfAbsent' | 'get' | 'list' | 'listFolders' | 'delete' | 'openAppend' | 'sync' | 'syncNames' | 'nowMs';
+  /** The object or the prefix. */
+  readonly name: string;
+}
+
+/** Waited for before each step of a call. What it throws is the call's failure: of one that had no effect, or had it. */
+export type Gate = (call: StorageCall, step: 'effect' | 'answer') => Promise<void>;
+
+export interface HandleOptions {
+  /** Offers the calls that block. Default false. */
+  readonly blocking?: boolean;
 }
 
 export class PowerCutStorage {
   readonly canAppend: boolean;
-  readonly system: System;
+  /** While true nothing can be created, and appends fail in their midst. */
+  isFull = false;
+  readonly #options: PowerCutOptions;
   readonly #random: () => number;
   readonly #objects = new Map<string, StoredObject>();
+  /** In order; listings are cut out of it. */
+  #names: string[] = [];
+  /** How often the names directly under a prefix have changed. */
+  readonly #changes = new Map<string, number>();
   /** Deleted, but not for good. */
   readonly #limbo = new Map<string, StoredObject>();
   #epoch = 0;
   #callsLeft = Number.POSITIVE_INFINITY;
 
   constructor(options: PowerCutOptions) {
+    this.#options = options;
     this.canAppend = options.canAppend;
-    this.system = options.system;
     this.#random = options.random;
   }
 
@@ -52,46 +88,77 @@ export class PowerCutStorage {
     return this.#epoch;
   }
 
+  /** What is there now, in order. */
+  get names(): readonly string[] {
+    return this.#names;
+  }
+
   cutAfter(calls: number): void {
     this.#callsLeft = calls;
   }
 
-  /** A process's way to the storage. `gate` is waited for before each step of a call. */
-  handle(gate: () => Promise<void> = async () => {}): Medium {
+  /** A process's way to the storage. */
+  handle(gate: Gate = async () => {}, options: HandleOptions = {}): Medium {
     const epoch = this.#epoch;
     const step = (): void => this.#step(epoch);
-    const call = async <T>(effect: () => T): Promise<T> => {
-      await gate();
+    const call = async <T>(facts: StorageCall, effect: () => T): Promise<T> => {
+      await gate(facts, 'effect');
       step();
       const result = effect();
-      await gate();
+      await gate(facts, 'answer');
       step();
       return result;
     };
     return {
       description: 'memory that loses power',
       canAppend: this.canAppend,
-      isRemote: false,
+      isRemote: this.#options.isRemote === true,
       localDirectory: undefined,
-      blocking: undefined,
-      putIfAbsent: async (name, bytes, options) => {
-        const mine = await call(() => this.#put(name, bytes, options));
-        if (mine && options?.durable !== false) this.#syncFolder(name);
+      blocking: options.blocking === true ? this.#blocking(step) : undefined,
+      putIfAbsent: async (name, bytes, putOptions) => {
+        const mine = await call({ op: 'putIfAbsent', name }, () => this.#put(name, bytes, putOptions));
+        if (mine && putOptions?.durable !== false) this.#syncFolder(name);
         return mine;
       },
-      get: (name, range) => call(() => this.#get(name, range)),
-      list: (prefix, options) => call(() => this.#list(prefix, options)),
-      listFolders: (prefix) => call(() => this.#listFolders(prefix)),
+      get: (name, range) => call({ op: 'get', name }, () => this.#get(name, range)),
+      list: async (prefix, listOptions) => {
+        const before = await call({ op: 'list', name: prefix }, () => this.#list(prefix, listOptions));
+        return this.#blur(before, this.#list(prefix, listOptions));
+      },
+      listFolders: (prefix) => call({ op: 'listFolders', name: prefix }, () => this.#listFolders(prefix)),
       delete: async (names) => {
-        for (const name of names) await call(() => this.#delete(name));
+        for (const name of names) await call({ op: 'delete', name }, () => this.#delete(name));
       },
       openAppend: async (name) => {
-        const object = await call(() => this.#create(name));
+        const object = await call({ op: 'openAppend', name }, () => this.#create(name));
         return this.#append(name, { object, step, gate });
       },
-      syncNames: (prefix) => call(() => this.#syncFolder(prefix)),
-      nowMs: async () => undefined,
+      syncNames: (prefix) => call({ op: 'syncNames', name: prefix }, () => this.#syncFolder(prefix)),
+      nowMs: async () =>
+        this.#options.isRemote === true ? await call({ op: 'nowMs', name: '' }, () => this.#options.system.wallNowMs()) : undefined,
       close: async () => {},
+    };
+  }
+
+  #blocking(step: () => void): BlockingMedium {
+    const call = <T>(effect: () => T): T => {
+      step();
+      const result = effect();
+      step();
+      return result;
+    };
+    return {
+      putIfAbsent: (name, bytes, options) =>
+        call(() => {
+          const mine = this.#put(name, bytes, options);
+          if (mine && options?.durable !== false) this.#syncFolder(name);
+          return mine;
+        }),
+      get: (name, range) => call(() => this.#get(name, range)),
+      list: (prefix, options) => call(() => this.#list(prefix, options)),
+      openAppend: (name) => this.#append(name, { object: call(() => this.#create(name)), step, gate: async () => {} }),
+      syncNames: (prefix) => call(() => this.#syncFolder(prefix)),
+      watermark: (prefix): Watermark | undefined => String(this.#changes.get(prefix) ?? 0),
     };
   }
 
@@ -106,6 +173,7 @@ export class PowerCutStorage {
       object.synced = object.bytes.length;
       object.hasDurableName = true;
     }
+    this.#names = [...this.#objects.keys()].sort();
   }
 
   /** Keeps the first `synced` bytes, and of the rest what chance keeps. */
@@ -132,29 +200,78 @@ export class PowerCutStorage {
   }
 
   #add(name: string, bytes: Buffer): StoredObject {
-    const object = { bytes, synced: 0, hasDurableName: false, modifiedMs: this.system.wallNowMs() };
+    if (this.isFull) throw noSpace(name);
+    const object = { bytes, synced: 0, hasDurableName: false, modifiedMs: this.#options.system.wallNowMs(), zeros: 0 };
     this.#objects.set(name, object);
+    this.#names.splice(this.#indexOf(name), 0, name);
+    this.#noteChange(name);
     return object;
+  }
+
+  #noteChange(name: string): void {
+    const prefix = name.slice(0, name.lastIndexOf('/') + 1);
+    this.#changes.set(prefix, (this.#changes.get(prefix) ?? 0) + 1);
+  }
+
+  /** Where a name stands, or would stand. */
+  #indexOf(name: string): number {
+    let low = 0;
+    let high = this.#names.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.#names[middle] as string) < name) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   #create(name: string): StoredObject {
     if (!this.canAppend) throw new PeatError('MEDIUM_UNSUITABLE', 'no append-only files', { file: name });
     if (this.#objects.has(name)) throw new PeatError('STORAGE', `${name} is there`, { file: name });
-    return this.#add(name, Buffer.alloc(0));
+    const object = this.#add(name, Buffer.alloc(0));
+    if (this.#options.preallocates === true && this.#random() < 0.5) object.zeros = 8 + Math.floor(this.#random() * 500);
+    return object;
   }
 
   #get(name: string, range?: ByteRange): Buffer | undefined {
-    const bytes = this.#objects.get(name)?.bytes;
-    if (bytes === undefined) return undefined;
+    const object = this.#objects.get(name);
+    if (object === undefined) return undefined;
+    const bytes = object.zeros === 0 ? object.bytes : Buffer.concat([object.bytes, Buffer.alloc(object.zeros)]);
     return Buffer.from(range === undefined ? bytes : bytes.subarray(range.offset, range.offset + range.length));
   }
 
   #list(prefix: string, options: ListOptions = {}): ListedObject[] {
-    const names = [...this.#objects.keys()].filter((name) => name.startsWith(prefix) && name > (options.after ?? '')).sort();
-    return names.map((name) => {
-      const { bytes, modifiedMs } = this.#objects.get(name) as StoredObject;
-      return options.stats === true ? { name, size: bytes.length, modifiedMs } : { name };
-    });
+    const listed: ListedObject[] = [];
+    const { after = '' } = options;
+    for (let i = this.#indexOf(after > prefix ? after : prefix); i < this.#names.length; i++) {
+      const name = this.#names[i] as string;
+      if (!name.startsWith(prefix)) break;
+      if (name === after) continue;
+      const { bytes, zeros, modifiedMs } = this.#objects.get(name) as StoredObject;
+      listed.push(options.stats === true ? { name, size: bytes.length + zeros, modifiedMs } : { name });
+    }
+    return listed;
+  }
+
+  /** Of what only one of two listings shows, each may be shown or not. */
+  #blur(before: readonly ListedObject[], after: readonly ListedObject[]): ListedObject[] {
+    const blurred: ListedObject[] = [];
+    for (let b = 0, a = 0; b < before.length || a < after.length; ) {
+      const old = before[b];
+      const young = after[a];
+      if (old !== undefined && old.name === young?.name) {
+        blurred.push(young);
+        a++;
+        b++;
+      } else if (young === undefined || (old !== undefined && old.name < young.name)) {
+        if (this.#random() < 0.5) blurred.push(old as ListedObject);
+        b++;
+      } else {
+        if (this.#random() < 0.5) blurred.push(young);
+        a++;
+      }
+    }
+    return blurred;
   }
 
   #listFolders(prefix: string): string[] {
@@ -166,6 +283,8 @@ export class PowerCutStorage {
     const object = this.#objects.get(name);
     if (object === undefined) return;
     this.#objects.delete(name);
+    this.#names.splice(this.#indexOf(name), 1);
+    this.#noteChange(name);
     if (object.hasDurableName) this.#limbo.set(name, object);
   }
 
@@ -176,43 +295,61 @@ export class PowerCutStorage {
       ;
       folder = folder.slice(0, folder.lastIndexOf('/', folder.length - 2) + 1)
     ) {
-      const isIn = (name: string): boolean => name.startsWith(folder) && !name.slice(folder.length).includes('/');
-      for (const [name, object] of this.#objects) if (isIn(name)) object.hasDurableName = true;
-      for (const name of this.#limbo.keys()) if (isIn(name)) this.#limbo.delete(name);
+      const isIn = (name: string): boolean => !name.slice(folder.length).includes('/');
+      for (let i = this.#indexOf(folder); i < this.#names.length; i++) {
+        const name = this.#names[i] as string;
+        if (!name.startsWith(folder)) break;
+        if (isIn(name)) (this.#objects.get(name) as StoredObject).hasDurableName = true;
+      }
+      for (const name of this.#limbo.keys()) if (name.startsWith(folder) && isIn(name)) this.#limbo.delete(name);
       if (folder === '') return;
     }
   }
 
-  #append(name: string, context: { object: StoredObject; step: () => void; gate: () => Promise<void> }): AppendFile {
+  #append(name: string, context: { object: StoredObject; step: () => void; gate: Gate }): AppendFile {
     const { object, step, gate } = context;
     let isClosed = false;
     const checkOpen = (): void => {
       if (isClosed) throw new PeatError('CLOSED', `${name} was closed`);
     };
+    const syncTo = (length: number): void => {
+      object.synced = Math.max(object.synced, length);
+      this.#syncFolder(name);
+    };
     return {
       write: (bytes) => {
         checkOpen();
         step();
-        object.bytes = Buffer.concat([object.bytes, bytes]);
-        object.modifiedMs = this.system.wallNowMs();
+        const taken = this.isFull ? bytes.subarray(0, bytes.length >> 1) : bytes;
+        object.bytes = Buffer.concat([object.bytes, taken]);
+        object.modifiedMs = this.#options.system.wallNowMs();
+        if (this.isFull) throw noSpace(name);
         step();
       },
       sync: async () => {
         checkOpen();
         const { length } = object.bytes;
-        await gate();
+        await gate({ op: 'sync', name }, 'effect');
         step();
-        object.synced = Math.max(object.synced, length);
-        this.#syncFolder(name);
-        await gate();
+        syncTo(length);
+        await gate({ op: 'sync', name }, 'answer');
         step();
       },
       syncBlocking: () => {
-        throw new PeatError('MEDIUM_UNSUITABLE', 'this memory does not block');
+        checkOpen();
+        step();
+        syncTo(object.bytes.length);
+        step();
       },
       close: () => {
         isClosed = true;
+        object.zeros = 0;
       },
     };
   }
+}
+
+function noSpace(name: string): PeatError {
+  const cause = Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
+  return new PeatError('STORAGE', `${name}: ${cause.message}`, { file: name, cause });
 }
