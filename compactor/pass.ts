@@ -130,8 +130,9 @@ async function takeIn(context: PassContext, base: RootBase, { options, pacer }: 
   const { signal, bytesMax = PASS_BYTES_MAX } = options;
   const log = await runAsync(listLog(layout, { stats: true }), { medium, system, signal });
   const fold = await foldTail(context, { root: base.root, log }, { bytesMax, pacer, signal });
+  // What a newer root has absorbed may be gone, and looks like damage from here.
+  if ((fold === undefined || fold.warnings.length > 0) && (await isOutdated(context, base))) return undefined;
   if (fold === undefined) {
-    if (await isOutdated(context, base)) return undefined;
     throw new PeatError('TEMPORARY', `a segment or record of ${layout.namespace} that the newest root still needs has vanished`, {
       namespace: layout.namespace,
     });

@@ -68,6 +68,8 @@ export class SegmentReader {
   readonly #seed: number;
   readonly #onDamage: ((error: PeatError, lostBytes: number) => void) | undefined;
   #framesRead = 0;
+  /** Taken, and not handed out: a read that failed half way leaves them to the next one. */
+  #frames: ReadFrame[] = [];
   #startedAtZero: boolean;
   /** Where, and up to where, a later group was last looked for in vain; the search is not repeated for the same bytes. */
   #searched = { offset: -1, bytes: -1 };
@@ -95,13 +97,14 @@ export class SegmentReader {
    * @throws PeatError `CORRUPT`
    */
   *read(options: { bytesMax?: number; parts?: readonly number[] | undefined } = {}): Steps<ReadFrame[] | undefined> {
-    if (this.sealed) return [];
     const bytesMax = options.bytesMax ?? Number.POSITIVE_INFINITY;
-    return this.framed ? yield* this.#readParts(options.parts ?? [], bytesMax) : yield* this.#readFile(bytesMax);
+    const isThere = this.framed ? yield* this.#readParts(options.parts ?? [], bytesMax) : yield* this.#readFile(bytesMax);
+    return isThere ? this.#frames.splice(0) : undefined;
   }
 
   /** A root has taken in everything up to `offset`: reading goes on behind it. */
   skipTo(offset: number): void {
+    this.#frames = this.#frames.filter(({ end }) => end > offset);
     if (offset <= this.offset) return;
     this.offset = offset;
     this.tornBytes = 0;
@@ -110,53 +113,53 @@ export class SegmentReader {
 
   // ---- one appended file
 
-  *#readFile(bytesMax: number): Steps<ReadFrame[] | undefined> {
-    const frames: ReadFrame[] = [];
+  /** False if it is gone. */
+  *#readFile(bytesMax: number): Steps<boolean> {
     let want = this.offset === 0 ? CHUNK_BYTES : PEEK_BYTES;
     let taken = 0;
     while (!this.sealed && taken < bytesMax) {
       const base = this.offset;
       const chunk = yield* getSteps(this.#name, { offset: base, length: want });
-      if (chunk === undefined) return undefined;
-      if (base === 0 && !(yield* this.#readHeader(chunk, frames))) return frames;
-      const stop = this.#parse(chunk, base, frames);
+      if (chunk === undefined) return false;
+      if (base === 0 && !(yield* this.#readHeader(chunk))) return true;
+      const stop = this.#parse(chunk, base);
       taken += this.offset - base;
       if (stop.state === 'end' && isZeroFrom(chunk, stop.at)) {
         // The file ends with the chunk, or blocks allocated ahead begin in it; else more may follow.
-        if (chunk.length < want || stop.at < chunk.length) return frames;
+        if (chunk.length < want || stop.at < chunk.length) return true;
         want = CHUNK_BYTES;
       } else if (stop.state === 'short' && chunk.length === want) {
         want = Math.max(stop.bytes, CHUNK_BYTES);
-      } else if (!(yield* this.#judge(chunk.subarray(stop.at), frames))) {
-        return frames;
+      } else if (!(yield* this.#judge(chunk.subarray(stop.at)))) {
+        return true;
       }
     }
-    return frames;
+    return true;
   }
 
   /** Checks the header and steps over it; false if the file is still too short or torn there. */
-  *#readHeader(chunk: Buffer, frames: ReadFrame[]): Steps<boolean> {
+  *#readHeader(chunk: Buffer): Steps<boolean> {
     if (isSegmentHeader(chunk, this.#seed)) {
       this.offset = SEGMENT_HEADER_BYTES;
       return true;
     }
     if (chunk.length === 0) return false;
-    return yield* this.#judge(chunk, frames);
+    return yield* this.#judge(chunk);
   }
 
   /** Parses all whole frames of a chunk that starts at `base`; moves `offset` behind them. */
-  #parse(chunk: Buffer, base: number, frames: ReadFrame[]): { state: 'end' | 'bad' | 'short'; at: number; bytes: number } {
+  #parse(chunk: Buffer, base: number): { state: 'end' | 'bad' | 'short'; at: number; bytes: number } {
     let at = this.offset - base;
     while (!this.sealed) {
       const found = frameAt(chunk, at, { seed: this.#seed, base });
       if (found.state !== 'frame') return { state: found.state, at, bytes: found.state === 'short' ? found.bytes : 0 };
-      this.#take(found.frame, frames);
+      this.#take(found.frame);
       at = found.frame.end - base;
     }
     return { state: 'end', at, bytes: 0 };
   }
 
-  #take(frame: Frame, frames: ReadFrame[]): void {
+  #take(frame: Frame): void {
     if (frame.kind === FRAME_SEAL) {
       const count = new ByteReader(frame.payload).varint();
       if (this.#startedAtZero && this.#onDamage === undefined && count !== this.#framesRead) {
@@ -164,7 +167,7 @@ export class SegmentReader {
       }
       this.sealed = true;
     } else {
-      frames.push(this.#decode(frame, frame.end, this.#name));
+      this.#frames.push(this.#decode(frame, frame.end, this.#name));
       this.#framesRead++;
     }
     this.offset = frame.end;
@@ -190,7 +193,7 @@ export class SegmentReader {
    * A read is not atomic: it may have taken these bytes before they were written, and those of a later group after they were synced. A read
    * that begins after the later group was seen has them all, so only such a one is believed.
    */
-  *#judge(seen: Buffer, frames: ReadFrame[]): Steps<boolean> {
+  *#judge(seen: Buffer): Steps<boolean> {
     const file = { seed: this.#seed, base: this.offset };
     let later: Frame | undefined;
     for (let before = seen; ; ) {
@@ -209,24 +212,24 @@ export class SegmentReader {
         this.tornBeforeSeal = hasSeal(rest, file);
         return false;
       }
-      if (isConfirmed) return this.#passOver(findNextFrame(rest, 1, file) ?? later, frames);
+      if (isConfirmed) return this.#passOver(findNextFrame(rest, 1, file) ?? later);
       before = rest;
     }
   }
 
   /** Bytes that were durable once are bad: in a repair, goes on behind them. */
-  #passOver(next: Frame, frames: ReadFrame[]): true {
+  #passOver(next: Frame): true {
     const damage = corrupt(this.#name, this.offset, 'a frame is damaged');
     if (this.#onDamage === undefined) throw damage;
     this.#onDamage(damage, next.start - this.offset);
-    this.#take(next, frames);
+    this.#take(next);
     return true;
   }
 
   // ---- one object a group
 
-  *#readParts(parts: readonly number[], bytesMax: number): Steps<ReadFrame[] | undefined> {
-    const frames: ReadFrame[] = [];
+  /** False if a listed one is gone. */
+  *#readParts(parts: readonly number[], bytesMax: number): Steps<boolean> {
     let taken = 0;
     const listed = new Set(parts);
     const end = (parts.at(-1) ?? -1) + 1;
@@ -234,23 +237,23 @@ export class SegmentReader {
       // One that the listing lacks may have been put while it ran, before a later one that it shows.
       const name = segmentPartName(this.#name, part);
       const bytes = yield* getSteps(name);
-      if (bytes === undefined && listed.has(part)) return undefined;
+      if (bytes === undefined && listed.has(part)) return false;
       if (bytes === undefined) {
         this.gaps++;
       } else {
-        this.#parsePart(name, bytes, { part, frames });
+        this.#parsePart(name, bytes, part);
         taken += bytes.length;
       }
       // Not before: a damaged object is met again by the next read.
       this.offset = part + 1;
     }
-    return frames;
+    return true;
   }
 
-  #parsePart(name: string, bytes: Buffer, { part, frames }: { part: number; frames: ReadFrame[] }): void {
+  #parsePart(name: string, bytes: Buffer, part: number): void {
     const seed = frameSeed(segmentPartName(this.text, part));
     let at = SEGMENT_HEADER_BYTES;
-    const before = frames.length;
+    const frames: ReadFrame[] = [];
     try {
       if (!isSegmentHeader(bytes, seed)) throw corrupt(name, 0, 'the header is damaged');
       while (at < bytes.length) {
@@ -264,7 +267,8 @@ export class SegmentReader {
       if (this.#onDamage === undefined) throw error;
       this.#onDamage(error as PeatError, bytes.length - at);
     }
-    this.#framesRead += frames.length - before;
+    for (const frame of frames) this.#frames.push(frame);
+    this.#framesRead += frames.length;
   }
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { compactOnce } from '../../../compactor/pass.ts';
-import { padNumber } from '../../../src/format/layout.ts';
+import { padNumber, recordName, recordText } from '../../../src/format/layout.ts';
 import { createNamespace, dropNamespace } from '../../../src/manifest/commit-root.ts';
 import { CompactorWorld, del, put } from '../../support/compactor-world.ts';
 import { FaultyMedium } from '../../support/faulty-medium.ts';
@@ -355,4 +355,24 @@ test('a clock that jumps by a year starts no drain', async () => {
   w.system.wallOffsetMs -= 2 * 365 * 86_400_000;
   await publishRoots(w, 2, 1000);
   expect((await w.root()).drain).toBe(0);
+});
+
+test('a compactor that was overtaken takes what others have absorbed and deleted for no damage', async () => {
+  const w = await world();
+  const first = { stripe: 1, number: 1 };
+  const second = { stripe: 1, number: 2 };
+  await w.committed(first, [put('a', '1')]);
+  await w.committed(second, [put('a', '2')]);
+  const bytes = await w.inner.get(recordName(w.context.layout, second));
+  const overtaken = new FaultyMedium(w.inner, { system: w.system });
+  // Its listing runs while the others delete: it shows the second record, and not the first.
+  overtaken.list = async (prefix, options) => {
+    if (prefix !== w.context.layout.log) return await w.inner.list(prefix, options);
+    await publishRoots(w, 3);
+    return [{ name: recordName(w.context.layout, second), size: bytes?.length ?? 0, modifiedMs: 0 }];
+  };
+  overtaken.get = async (name, range) => (name === recordName(w.context.layout, second) ? bytes : await w.inner.get(name, range));
+  const result = await compactOnce({ ...w.context, medium: overtaken });
+  expect(await w.names('log')).not.toContain(recordText(first));
+  expect(result).toMatchObject({ outcome: 'lost', warnings: [] });
 });
