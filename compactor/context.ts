@@ -23,7 +23,7 @@ export interface PassOptions {
   readonly bytesMax?: number;
   /** Stops the pass at its next wait; nothing is committed then, unless the root was already being put. */
   readonly signal?: AbortSignal | undefined;
-  /** `base` of the pass before: spares reading the newest root where it still is the newest. */
+  /** `base` of the pass before: spares reading the newest root where it still is the newest, and looking for what failed passes have left. */
   readonly known?: RootBase | undefined;
   /** False: start no drain and publish no housekeeping roots, as a writer that only shortens the tail. A drain under way is finished all the same. Default true. */
   readonly upkeep?: boolean;
@@ -36,7 +36,7 @@ export interface PassResult {
   readonly outcome: PassOutcome;
   /** The newest root, as far as this pass knows: its own if it committed one. */
   readonly root: Root;
-  /** To be handed to the next pass; undefined after a lost one. */
+  /** To be handed to the next pass; undefined after a lost one, and while what such a one has left waits for a root. */
   readonly base: RootBase | undefined;
   /** Frames and records. */
   readonly framesIn: number;

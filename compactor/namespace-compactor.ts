@@ -40,7 +40,7 @@ export class NamespaceCompactor {
   readonly #system: System;
   readonly #namespace: string;
   #backoffMs = 0;
-  /** The newest root as the last pass left it. */
+  /** The newest root as the last pass left it; undefined if that may have left tables behind. */
   #known: RootBase | undefined;
 
   constructor(context: PassContext, options: NamespaceCompactorOptions) {
@@ -110,6 +110,7 @@ export class NamespaceCompactor {
       return result;
     } catch (error) {
       if (isPeatError(error, 'NAMESPACE_NOT_FOUND')) throw error;
+      this.#known = undefined;
       if (!held.signal.aborted) await this.#backOff(error);
       return undefined;
     }

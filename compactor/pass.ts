@@ -36,7 +36,7 @@ import {
 } from './shards.ts';
 import { shardTargetBytes, tablesToMerge } from './stack.ts';
 import { TableFileWriter } from './table-file-writer.ts';
-import { forget, isHousekeepingDue, nextDrain, nextHorizon, recordsToResolve, rootModifiedMs } from './upkeep.ts';
+import { forget, housekeeping, nextDrain, nextHorizon, recordsToResolve, rootModifiedMs } from './upkeep.ts';
 
 export type { PassContext, PassOptions, PassResult } from './context.ts';
 
@@ -166,7 +166,13 @@ async function publish(context: PassContext, intake: Intake, run: Run): Promise<
 
   const facts = { more: intake.more, warnings };
   const hasNews = fold.hasNews || rewritten.shardsTouched > 0 || horizon !== base.root.horizon || drain !== base.root.drain;
-  if (!hasNews && !(wantsUpkeep && (await isHousekeepingDue(context, intake)))) return facts;
+  if (!hasNews) {
+    // Once is enough: what this process leaves behind itself it knows of, since it has no base then.
+    const looksForOrphans = run.options.known === undefined;
+    const upkeep = wantsUpkeep ? await housekeeping(context, intake, { looksForOrphans }) : 'never';
+    if (upkeep === 'never') return facts;
+    if (upkeep === 'later') return looksForOrphans ? { ...facts, base: undefined } : facts;
+  }
 
   const root = await buildRoot(context, intake, { rewritten, horizon, drain });
   run.options.signal?.throwIfAborted();

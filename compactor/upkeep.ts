@@ -6,7 +6,7 @@
  * what is below H and not covered is dead. So H must be old enough that no live writer is near it, and the second root may come
  * only if nothing below H was left unread, by a bound or by damage.
  */
-import { parseSegmentId, rootName } from '../src/format/layout.ts';
+import { parseSegmentId, parseTableFile, rootName } from '../src/format/layout.ts';
 import type { SerialRecord } from '../src/format/record.ts';
 import { type Absorbed, type Root, serialThrough } from '../src/format/root.ts';
 import type { LogListing } from '../src/log/log-listing.ts';
@@ -15,7 +15,7 @@ import { datedRoots, newestAged, rootAges } from '../src/manifest/root-ages.ts';
 import type { PassContext } from './context.ts';
 import type { Fold } from './fold.ts';
 import type { RecordFold } from './fold-records.ts';
-import { awaitsHorizon, isWorthSweeping } from './shards.ts';
+import { awaitsHorizon, filesOf, isWorthSweeping } from './shards.ts';
 
 /** Housekeeping roots of an idle store are published at most so often. */
 const HOUSEKEEPING_MS = 60_000;
@@ -126,17 +126,37 @@ export function isSegmentDone(root: Root, { text, id }: { text: string; id: { ro
 }
 
 /**
- * True if garbage waits for roots to age, and none was published for a minute. Not for a minute by this machine's clock alone: the
- * ages go by the medium's.
+ * Whether garbage waits for roots to age, and for a root that sees to it: `now` if none was published for a minute. Not for a minute by this
+ * machine's clock alone: the ages go by the medium's.
+ *
+ * @param looksForOrphans whether tables of passes that failed are looked for, too
  */
-export async function isHousekeepingDue(context: PassContext, found: Found): Promise<boolean> {
-  if (!hasGarbage(context, found)) return false;
+export async function housekeeping(
+  context: PassContext,
+  found: Found,
+  { looksForOrphans }: { looksForOrphans: boolean },
+): Promise<'now' | 'later' | 'never'> {
+  if (!hasGarbage(context, found) && !(looksForOrphans && (await hasOrphans(context, found.base.root)))) return 'never';
+  return (await isHousekeepingDue(context, found.base.root)) ? 'now' : 'later';
+}
+
+async function isHousekeepingDue(context: PassContext, root: Root): Promise<boolean> {
   const { medium, system } = context;
-  const modifiedMs = await rootModifiedMs(context, found.base.root.number);
+  const modifiedMs = await rootModifiedMs(context, root.number);
   if (modifiedMs === undefined) return false;
   // A difference below zero is no reason to wait for ever.
   const isOld = (nowMs: number): boolean => Math.abs(nowMs - modifiedMs) >= HOUSEKEEPING_MS;
   return isOld(system.wallNowMs()) && isOld((await medium.nowMs()) ?? system.wallNowMs());
+}
+
+/** Tables that no root names: what a pass left that failed, or was overtaken. The next root deletes them. */
+async function hasOrphans({ medium, layout }: PassContext, root: Root): Promise<boolean> {
+  const named = filesOf(root.shards);
+  return (await medium.list(layout.shard)).some(({ name }) => {
+    const text = name.slice(layout.shard.length);
+    const made = parseTableFile(text)?.root;
+    return made !== undefined && made <= root.number + 1 && !named.has(text) && !root.dropped.has(text);
+  });
 }
 
 function hasGarbage(context: PassContext, found: Found): boolean {
