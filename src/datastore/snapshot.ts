@@ -6,7 +6,7 @@ import { PeatError } from '../base/errors.ts';
 import { toKey } from '../base/key.ts';
 import type { System } from '../base/system.ts';
 import type { NamespaceReader, ReadOptions } from '../read/namespace-reader.ts';
-import { load, lookup, type State } from '../read/state.ts';
+import type { State } from '../read/state.ts';
 import { snapshotExpired, TableGoneError } from '../read/table-store.ts';
 import { ScanIterator } from './scan-iterator.ts';
 import { type ScanOptions, toScan } from './scan-options.ts';
@@ -46,16 +46,11 @@ export class Snapshot<T> {
   /** @throws PeatError `SNAPSHOT_EXPIRED`, `CLOSED`, `CORRUPT` */
   async get(key: string, options: ReadOptions = {}): Promise<T | undefined> {
     const state = this.#held();
-    const bytes = toKey(key);
-    for (;;) {
-      options.signal?.throwIfAborted();
-      const looked = lookup(state, this.#reader.tables, bytes);
-      if (looked.missing === undefined) return visibleValue<T>(looked.entry, this.#system.wallNowMs());
-      try {
-        await load(this.#reader.tables, looked.missing);
-      } catch (error) {
-        throw error instanceof TableGoneError ? snapshotExpired(error) : error;
-      }
+    try {
+      const entry = await this.#reader.find(state, toKey(key), options);
+      return visibleValue<T>(entry, this.#system.wallNowMs());
+    } catch (error) {
+      throw error instanceof TableGoneError ? snapshotExpired(error) : error;
     }
   }
 

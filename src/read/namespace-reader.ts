@@ -17,7 +17,7 @@ import { NO_TAILS } from '../log/record-log.ts';
 import type { Medium } from '../medium/medium.ts';
 import { runAsync, runBlocking, type Steps } from '../medium/steps.ts';
 import { type KeyRange, RangeReader } from './scan.ts';
-import { load, lookup, type State, sortedTail } from './state.ts';
+import { find, lookup, type State, sortedTail } from './state.ts';
 import { snapshotExpired, TableGoneError, TableStore } from './table-store.ts';
 import { type Freshness, View } from './view.ts';
 
@@ -227,12 +227,7 @@ export class NamespaceReader {
 
   /** The entry of a key in a state. @throws TableGoneError if the state is older than the retention. */
   async find(state: State, key: Key, options: ReadOptions = {}): Promise<Entry | undefined> {
-    for (;;) {
-      options.signal?.throwIfAborted();
-      const looked = lookup(state, this.tables, key);
-      if (looked.missing === undefined) return looked.entry;
-      await load(this.tables, looked.missing);
-    }
+    return await find(state, this.tables, { key, signal: options.signal });
   }
 
   /** The tail of a state in key order; sorted once a state. */

@@ -6,7 +6,9 @@ import { compareKeys, type Key } from '../base/key.ts';
 import { compareStamps } from '../base/stamp.ts';
 import type { Entry } from '../format/entry.ts';
 import type { Root } from '../format/root.ts';
+import type { Block } from '../format/table/block.ts';
 import { filterHash } from '../format/table/filter.ts';
+import type { TableIndex } from '../format/table/table-index.ts';
 import type { StripeTails } from '../log/record-log.ts';
 import type { TableHandle, TableStore } from './table-store.ts';
 
@@ -54,6 +56,9 @@ export interface Missing {
   readonly block: number | undefined;
 }
 
+/** Of tables, what is in memory. */
+type LoadedTables = Pick<TableStore, 'cachedIndex' | 'cachedBlock'>;
+
 /** The entry of a key, tombstones included, or what must be loaded first. */
 export type Looked = { readonly entry: Entry | undefined; readonly missing?: undefined } | { readonly missing: Missing };
 
@@ -61,7 +66,7 @@ export type Looked = { readonly entry: Entry | undefined; readonly missing?: und
  * Looks a key up in what is in memory. A table is skipped where it can't matter: its newest stamp is older than
  * what was found, its keys lie elsewhere, or its filter does not have the key.
  */
-export function lookup(state: State, tables: TableStore, key: Key): Looked {
+export function lookup(state: State, tables: LoadedTables, key: Key): Looked {
   let best = state.tail.get(key);
   const shard = state.shards[shardIndex(state.shards, key)];
   if (shard === undefined) return { entry: best };
@@ -83,13 +88,49 @@ export function lookup(state: State, tables: TableStore, key: Key): Looked {
   return { entry: best };
 }
 
-/** Loads what `lookup` lacked. A promise only if the medium has no blocking calls. */
-export function load(tables: TableStore, missing: Missing): void | Promise<void> {
-  const index = tables.index(missing.table);
-  if (index instanceof Promise) return index.then(() => undefined);
-  if (missing.block === undefined) return;
-  const block = tables.block(missing.table, missing.block, index);
-  if (block instanceof Promise) return block.then(() => undefined);
+/**
+ * Looks a key up, and loads what that takes.
+ *
+ * @throws TableGoneError if the state is older than the retention, PeatError `CORRUPT`, `STORAGE`
+ */
+export async function find(
+  state: State,
+  tables: TableStore,
+  { key, signal }: { key: Key; signal: AbortSignal | undefined },
+): Promise<Entry | undefined> {
+  const held = new HeldTables(tables);
+  for (;;) {
+    signal?.throwIfAborted();
+    const looked = lookup(state, held, key);
+    if (looked.missing === undefined) return looked.entry;
+    await held.load(looked.missing);
+  }
+}
+
+/** What one key needs of each table stays in hand until it is found: the cache may be too small for all of it. */
+class HeldTables implements LoadedTables {
+  readonly #tables: TableStore;
+  readonly #indexes = new Map<TableHandle, TableIndex>();
+  /** The one that may have the key. */
+  readonly #blocks = new Map<TableHandle, Block>();
+
+  constructor(tables: TableStore) {
+    this.#tables = tables;
+  }
+
+  cachedIndex(table: TableHandle): TableIndex | undefined {
+    return this.#indexes.get(table) ?? this.#tables.cachedIndex(table);
+  }
+
+  cachedBlock(table: TableHandle, block: number): Block | undefined {
+    return this.#blocks.get(table) ?? this.#tables.cachedBlock(table, block);
+  }
+
+  async load({ table, block }: Missing): Promise<void> {
+    const index = this.cachedIndex(table) ?? (await this.#tables.index(table));
+    this.#indexes.set(table, index);
+    if (block !== undefined) this.#blocks.set(table, await this.#tables.block(table, block, index));
+  }
 }
 
 /** The entries of the tail in key order. */
