@@ -1,0 +1,119 @@
+/**
+ * A scenario: who takes part in a simulation, and what goes wrong. A seed makes one; it is plain data, so that it can be
+ * printed, cut down, and run again.
+ *
+ * Each seed leaves most features out: a history of few of them meets rarer combinations than one that always has all.
+ */
+import { Random } from './random.ts';
+
+export type CompactorKind = 'elected' | 'once' | 'bare';
+
+export interface Scenario {
+  readonly seed: number;
+  readonly medium: {
+    readonly canAppend: boolean;
+    readonly isRemote: boolean;
+    readonly blocking: boolean;
+  };
+  readonly writers: number;
+  readonly updaters: number;
+  readonly readers: number;
+  readonly lockers: number;
+  readonly compactors: readonly CompactorKind[];
+  /** How long they begin new operations, in virtual time. */
+  readonly lengthMs: number;
+  /** About how many operations of each of them that makes. */
+  readonly operations: number;
+  readonly latencyMs: number;
+  /** What is written goes through the page cache only. */
+  readonly durability: 'sync' | 'os';
+  readonly hosts: number;
+  readonly faults: Faults;
+}
+
+export interface Faults {
+  /** Chance of a call to fail, before its effect or after it. */
+  readonly errors: number;
+  /** Chance of a put to be executed again, or after it was given up, much later. On a remote medium. */
+  readonly late: number;
+  /** Chance of a call to take up to a thousand times as long, or up to twenty minutes. */
+  readonly slow: number;
+  /** Chance of a process to be suspended for up to an hour at a call that others' calls may come before; see `medium.ts`. */
+  readonly stalls: number;
+  /** How often each of these happens in the course of the run. */
+  readonly crashes: number;
+  readonly stops: number;
+  readonly powerCuts: number;
+  readonly clockJumps: number;
+  readonly fullDisks: number;
+}
+
+export const NO_FAULTS: Faults = {
+  errors: 0,
+  late: 0,
+  slow: 0,
+  stalls: 0,
+  crashes: 0,
+  stops: 0,
+  powerCuts: 0,
+  clockJumps: 0,
+  fullDisks: 0,
+};
+
+export function scenarioOf(seed: number): Scenario {
+  const random = new Random(seed).fork('scenario');
+  const sometimes = <T>(chance: number, value: () => T, otherwise: T): T => (random.chance(chance) ? value() : otherwise);
+  const canAppend = random.chance(0.65);
+  const isRemote = !canAppend && random.chance(0.7);
+  const blocking = canAppend && random.chance(0.25);
+  const compactors = Array.from({ length: random.pick([1, 1, 2, 2, 3]) }, () =>
+    random.pick<CompactorKind>(['elected', 'once', 'bare', 'bare', 'bare']),
+  );
+  const faults: Faults = {
+    errors: sometimes(0.35, () => random.pick([0.002, 0.01, 0.03]), 0),
+    late: isRemote ? sometimes(0.6, () => random.pick([0.005, 0.02, 0.05]), 0) : 0,
+    slow: sometimes(0.7, () => random.pick([0.002, 0.01, 0.03]), 0),
+    stalls: sometimes(0.7, () => random.pick([0.01, 0.05, 0.15]), 0),
+    crashes: sometimes(0.5, () => random.between(1, 8), 0),
+    stops: sometimes(0.7, () => random.between(1, 12), 0),
+    powerCuts: isRemote ? 0 : sometimes(0.25, () => random.between(1, 3), 0),
+    clockJumps: sometimes(0.3, () => random.between(1, 6), 0),
+    fullDisks: sometimes(0.15, () => random.between(1, 3), 0),
+  };
+  return {
+    seed,
+    medium: { canAppend, isRemote, blocking },
+    writers: random.between(1, 3),
+    updaters: sometimes(0.6, () => random.between(1, 3), 0),
+    readers: random.between(1, 3),
+    lockers: sometimes(0.3, () => random.between(2, 4), 0),
+    compactors,
+    lengthMs: random.pick([60_000, 30 * 60_000, 60 * 60_000, 120 * 60_000]),
+    operations: random.between(20, 100),
+    latencyMs: random.pick([0.1, 1, 20]),
+    durability: random.chance(0.85) ? 'sync' : 'os',
+    hosts: canAppend ? 1 : random.between(1, 3),
+    faults: random.chance(0.1) ? NO_FAULTS : faults,
+  };
+}
+
+/** Smaller scenarios that may fail in the same way, the boldest cuts first. */
+export function smaller(scenario: Scenario): Scenario[] {
+  const { faults, compactors } = scenario;
+  const cuts: Partial<Scenario>[] = [];
+  for (const kind of Object.keys(faults) as (keyof Faults)[]) if (faults[kind] > 0) cuts.push({ faults: { ...faults, [kind]: 0 } });
+  for (const actors of ['lockers', 'updaters', 'readers', 'writers'] as const) {
+    if (scenario[actors] > 0) cuts.push({ [actors]: 0 }, { [actors]: scenario[actors] - 1 });
+  }
+  for (let i = 0; i < compactors.length; i++) cuts.push({ compactors: compactors.filter((_, other) => other !== i) });
+  if (scenario.operations > 1) {
+    cuts.push({ operations: scenario.operations >> 1 }, { operations: Math.floor(scenario.operations * 0.8) });
+  }
+  if (scenario.lengthMs > 1000) cuts.push({ lengthMs: scenario.lengthMs / 2 }, { lengthMs: scenario.lengthMs * 0.8 });
+  if (scenario.hosts > 1) cuts.push({ hosts: 1 });
+  if (scenario.medium.blocking) cuts.push({ medium: { ...scenario.medium, blocking: false } });
+  for (const kind of ['crashes', 'stops', 'powerCuts', 'clockJumps', 'fullDisks'] as const) {
+    if (faults[kind] > 1) cuts.push({ faults: { ...faults, [kind]: faults[kind] - 1 } });
+  }
+  return cuts.map((cut) => ({ ...scenario, ...cut }));
+}
