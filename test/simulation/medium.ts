@@ -4,6 +4,7 @@
  * after its caller gave up, when what it made was deleted long ago.
  */
 import { PeatError } from '../../src/base/errors.ts';
+import { decodeCheckedJson } from '../../src/format/checked-json.ts';
 import type { AppendFile, BlockingMedium, Medium } from '../../src/medium/medium.ts';
 import type { PowerCutStorage, StorageCall } from '../support/power-cut-storage.ts';
 import type { SimulatedProcess } from './process.ts';
@@ -15,6 +16,7 @@ export interface Circumstances {
   readonly scenario: Scenario;
   readonly scheduler: Scheduler;
   readonly storage: PowerCutStorage;
+  readonly processes: ReadonlySet<SimulatedProcess>;
   /** Whether faults happen: not at the beginning, and not at the end. */
   isFaulty: boolean;
 }
@@ -22,6 +24,7 @@ export interface Circumstances {
 const SLOW_MS_MAX = 20 * 60_000;
 const STALL_MS_MIN = 30_000;
 const STALL_MS_MAX = 60 * 60_000;
+const WAKE_MS_MAX = 120_000;
 const LATE_MS_MAX = 60 * 60_000;
 
 export function mediumFor(process: SimulatedProcess, circumstances: Circumstances): Medium {
@@ -78,6 +81,19 @@ class ProcessMedium {
     this.#trace(`${op} ${name}`);
   }
 
+  /**
+   * A drain is where it matters most who comes back when: before the log is listed, between that and the horizon, or after. So some
+   * of those that are suspended go on soon, and the drain may take its time.
+   */
+  #wakeSome(): void {
+    const { processes, scheduler } = this.#circumstances;
+    for (const process of processes) {
+      if (process.state === 'stopped' && this.#random.chance(0.5))
+        scheduler.after(this.#random.spread(1, WAKE_MS_MAX), () => process.resume());
+    }
+    if (this.#random.chance(0.5)) this.#process.stop(this.#random.spread(10, WAKE_MS_MAX));
+  }
+
   /** Suspended before a call takes effect, or just before it would go on with the answer. */
   async #stall(what: string): Promise<void> {
     const ms = this.#random.spread(STALL_MS_MIN, STALL_MS_MAX);
@@ -105,6 +121,7 @@ class ProcessMedium {
     { bytes, options }: { bytes: Uint8Array; options: Parameters<Medium['putIfAbsent']>[2] },
   ): Promise<boolean> {
     const { storage, scheduler } = this.#circumstances;
+    if (name.includes('/root/') && (this.#faults?.stalls ?? 0) > 0 && isDraining(bytes)) this.#wakeSome();
     const isLate = this.#random.chance(this.#faults?.late ?? 0);
     if (!isLate) return await inner.putIfAbsent(name, bytes, options);
     const copy = Buffer.from(bytes);
@@ -169,6 +186,11 @@ class ProcessMedium {
     if (op === 'putIfAbsent') throw new PeatError('OUTCOME_UNKNOWN', `put of ${name}: injected`, { file: name });
     throw storageError(op, name);
   }
+}
+
+function isDraining(root: Uint8Array): boolean {
+  const { drain, horizon } = decodeCheckedJson(Buffer.from(root), 'root') as { drain: number; horizon: number };
+  return drain > horizon;
 }
 
 /** Most where something has been read, and what is written now rests on it: segments that begin, records, roots. */

@@ -60,6 +60,8 @@ export class SimulatedProcess implements System {
   readonly #monotonicOriginMs: number;
   /** What this machine's clocks have missed while it was paused as a whole. */
   #missedMs = 0;
+  #hasClocksStopped = false;
+  #stops = 0;
   #state: 'alive' | 'stopped' | 'dead' = 'alive';
   /** What came while it was stopped. */
   readonly #held: (() => void)[] = [];
@@ -102,13 +104,21 @@ export class SimulatedProcess implements System {
     if (this.#state !== 'alive') return;
     this.#state = 'stopped';
     this.lastStoppedAtMs = this.#scheduler.nowMs;
+    this.#hasClocksStopped = machine;
+    const stop = ++this.#stops;
     this.#scheduler.after(ms, () => {
-      if (this.#state !== 'stopped') return;
-      if (machine) this.#missedMs += ms;
-      this.lastStoppedAtMs = this.#scheduler.nowMs;
-      this.#state = 'alive';
-      for (const run of this.#held.splice(0)) this.after(0, run);
+      if (stop === this.#stops) this.resume();
     });
+  }
+
+  /** Goes on, if it was stopped. */
+  resume(): void {
+    if (this.#state !== 'stopped') return;
+    const { nowMs } = this.#scheduler;
+    if (this.#hasClocksStopped) this.#missedMs += nowMs - this.lastStoppedAtMs;
+    this.lastStoppedAtMs = nowMs;
+    this.#state = 'alive';
+    for (const run of this.#held.splice(0)) this.after(0, run);
   }
 
   /** Runs something as this process, once it can. */

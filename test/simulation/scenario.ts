@@ -62,6 +62,7 @@ export const NO_FAULTS: Faults = {
 
 export function scenarioOf(seed: number): Scenario {
   const random = new Random(seed).fork('scenario');
+  const lengthMs = random.pick([60_000, 30 * 60_000, 60 * 60_000, 120 * 60_000]);
   const sometimes = <T>(chance: number, value: () => T, otherwise: T): T => (random.chance(chance) ? value() : otherwise);
   const canAppend = random.chance(0.65);
   const isRemote = !canAppend && random.chance(0.7);
@@ -88,8 +89,9 @@ export function scenarioOf(seed: number): Scenario {
     readers: random.between(1, 3),
     lockers: sometimes(0.3, () => random.between(2, 4), 0),
     compactors,
-    lengthMs: random.pick([60_000, 30 * 60_000, 60 * 60_000, 120 * 60_000]),
-    operations: random.between(20, 100),
+    lengthMs,
+    // Where little time passes nothing ages, and all depends on who comes first: so there is much going on at once.
+    operations: lengthMs === 60_000 ? random.between(100, 300) : random.between(20, 100),
     latencyMs: random.pick([0.1, 1, 20]),
     durability: random.chance(0.85) ? 'sync' : 'os',
     hosts: canAppend ? 1 : random.between(1, 3),
