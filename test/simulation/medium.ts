@@ -122,19 +122,23 @@ class ProcessMedium {
   ): Promise<boolean> {
     const { storage, scheduler } = this.#circumstances;
     if (name.includes('/root/') && (this.#faults?.stalls ?? 0) > 0 && isDraining(bytes)) this.#wakeSome();
-    const isLate = this.#random.chance(this.#faults?.late ?? 0);
-    if (!isLate) return await inner.putIfAbsent(name, bytes, options);
+    if (!this.#random.chance(this.#faults?.late ?? 0)) return await inner.putIfAbsent(name, bytes, options);
     const copy = Buffer.from(bytes);
-    const epoch = storage.cuts;
-    scheduler.after(this.#random.spread(10, LATE_MS_MAX), () => {
-      if (storage.cuts !== epoch) return;
+    const putLate = (): void => {
       scheduler.trace(`late put ${name}`);
       void storage
         .handle()
         .putIfAbsent(name, copy, options)
         .catch(() => undefined);
-    });
-    if (this.#random.chance(0.5)) return await inner.putIfAbsent(name, bytes, options);
+    };
+    const lateMs = this.#random.spread(10, LATE_MS_MAX);
+    if (this.#random.chance(0.5)) {
+      // Of a put that was refused nothing comes later.
+      const mine = await inner.putIfAbsent(name, bytes, options);
+      scheduler.after(lateMs, putLate);
+      return mine;
+    }
+    scheduler.after(lateMs, putLate);
     await this.#back();
     this.#trace(`put ${name} is given up`);
     throw new PeatError('OUTCOME_UNKNOWN', `put of ${name}: no answer`, { file: name });
