@@ -2,14 +2,14 @@
  * The simulation as a program: runs seeds, and where a promise is broken, prints the seed, cuts the scenario down, and tells how to see it
  * again. `run.mjs` builds it and hands over the options.
  */
-import { type Scenario, scenarioOf, smaller } from './scenario.ts';
+import { type Scenario, smaller } from './scenario.ts';
 import { type Outcome, simulate } from './simulate.ts';
 
+export { scenarioOf } from './scenario.ts';
+
 export interface SimulationOptions {
-  readonly from: number;
-  readonly seeds: number;
-  /** Instead of seeds. */
-  readonly scenario?: Scenario | undefined;
+  /** Those that seeds make, or one that a failure has printed. */
+  readonly scenarios: readonly Scenario[];
   /** Print each step. */
   readonly trace: boolean;
   readonly json: boolean;
@@ -26,6 +26,8 @@ export interface SimulationReport {
   readonly scenarios: number;
   readonly events: number;
   readonly virtualHours: number;
+  /** Of each scenario: tells its course of events from every other. */
+  readonly traces: readonly string[];
   /** How often what happened. */
   readonly counts: Readonly<Record<string, number>>;
   readonly failure: Failure | undefined;
@@ -44,16 +46,14 @@ const LINES_SHOWN = 40;
 /** Runs until the first broken promise. */
 export async function run(options: SimulationOptions): Promise<SimulationReport> {
   const counts = new Map<string, number>();
-  const scenarios = options.scenario === undefined ? seeds(options) : [options.scenario];
-  const total = options.scenario === undefined ? options.seeds : 1;
-  let done = 0;
+  const traces: string[] = [];
   let events = 0;
   let virtualMs = 0;
   let failure: Failure | undefined;
-  for (const scenario of scenarios) {
-    options.progress?.(`seed ${scenario.seed}, ${done} of ${total} done`);
+  for (const scenario of options.scenarios) {
+    options.progress?.(`seed ${scenario.seed}, ${traces.length} of ${options.scenarios.length} done`);
     const outcome = await simulate(scenario, options.trace ? { onTrace: options.print } : {});
-    done++;
+    traces.push(outcome.traceHash);
     events += outcome.events;
     virtualMs += outcome.virtualMs;
     for (const [what, count] of outcome.counts) counts.set(what, (counts.get(what) ?? 0) + count);
@@ -62,16 +62,13 @@ export async function run(options: SimulationOptions): Promise<SimulationReport>
     break;
   }
   return {
-    scenarios: done,
+    scenarios: traces.length,
     events,
     virtualHours: virtualMs / 3_600_000,
+    traces,
     counts: Object.fromEntries([...counts].sort(([a], [b]) => (a < b ? -1 : 1))),
     failure,
   };
-}
-
-function* seeds({ from, seeds: count }: SimulationOptions): Generator<Scenario> {
-  for (let seed = from; seed < from + count; seed++) yield scenarioOf(seed);
 }
 
 async function explain(outcome: Outcome, options: SimulationOptions): Promise<Failure> {

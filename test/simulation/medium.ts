@@ -112,7 +112,9 @@ class ProcessMedium {
 
   /** Until the caller can take the answer. */
   #back(): Promise<void> {
-    return new Promise((resolve) => this.#process.after(this.#latencyMs() / 4, resolve));
+    return new Promise((resolve) => {
+      this.#process.after(this.#latencyMs() / 4, resolve);
+    });
   }
 
   async #put(

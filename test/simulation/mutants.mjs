@@ -10,7 +10,7 @@
  * @typedef {object} Mutant
  * @property {string} name
  * @property {string} rule of `docs/protocol.md`
- * @property {number} [seed] finds it, when this was written down; otherwise others are tried
+ * @property {number} seed finds it
  * @property {readonly Edit[]} edits
  */
 
@@ -20,6 +20,7 @@ export const MUTANTS = [
   {
     name: 'no commit check',
     rule: 'A2',
+    seed: 0,
     edits: [
       {
         file: 'src/manifest/commit-root.ts',
@@ -32,6 +33,7 @@ export const MUTANTS = [
   {
     name: 'roots go at once',
     rule: 'A3',
+    seed: 0,
     edits: [
       {
         file: 'compactor/cleanup.ts',
@@ -43,6 +45,7 @@ export const MUTANTS = [
   {
     name: 'no floor for stamps',
     rule: 'A5',
+    seed: 0,
     edits: [
       { file: 'src/write/writer-root.ts', from: '    this.#options.observe(root.maxStamp?.time ?? 0);\n', to: '' },
       { file: 'src/write/namespace-writer.ts', from: '    clock.observe(this.#options.seenTime());\n', to: '' },
@@ -51,6 +54,7 @@ export const MUTANTS = [
   {
     name: 'no post-check',
     rule: 'A6',
+    seed: 0,
     edits: [
       {
         file: 'src/write/post-check.ts',
@@ -62,16 +66,19 @@ export const MUTANTS = [
   {
     name: 'acknowledges in a drain',
     rule: 'A6',
+    seed: 0,
     edits: [{ file: 'src/write/post-check.ts', from: 'opened >= Math.max(root.horizon, root.drain)', to: 'opened >= root.horizon' }],
   },
   {
     name: 'repeats what is unknown',
     rule: 'A6, A9',
+    seed: 0,
     edits: [{ file: 'src/write/post-check.ts', from: "? 'unknown' : 'dead'", to: "? 'dead' : 'dead'" }],
   },
   {
     name: 'seals before the check',
     rule: 'A8',
+    seed: 0,
     edits: [
       {
         file: 'src/write/namespace-writer.ts',
@@ -83,6 +90,7 @@ export const MUTANTS = [
   {
     name: 'appends after the seal',
     rule: 'A8',
+    seed: 0,
     edits: [
       {
         file: 'src/log/segment-writer.ts',
@@ -100,11 +108,13 @@ export const MUTANTS = [
   {
     name: 'forgets without a mark',
     rule: 'A9',
+    seed: 0,
     edits: [{ file: 'compactor/upkeep.ts', from: '    if (!sealed) forgot = Math.max(forgot, number + 1);\n', to: '' }],
   },
   {
     name: 'a horizon in one step',
     rule: 'A10',
+    seed: 0,
     edits: [
       { file: 'compactor/pass.ts', from: '  const horizon = nextHorizon(base.root, fold);\n', to: '' },
       {
@@ -117,6 +127,7 @@ export const MUTANTS = [
   {
     name: 'finishes a drain half way',
     rule: 'A10',
+    seed: 0,
     edits: [
       {
         file: 'compactor/upkeep.ts',
@@ -128,6 +139,7 @@ export const MUTANTS = [
   {
     name: 'tombstones go early',
     rule: 'A11',
+    seed: 0,
     edits: [
       {
         file: 'compactor/rewrite.ts',
@@ -139,6 +151,7 @@ export const MUTANTS = [
   {
     name: 'tombstones go from above',
     rule: 'A11',
+    seed: 0,
     edits: [
       {
         file: 'compactor/rewrite.ts',
@@ -150,6 +163,7 @@ export const MUTANTS = [
   {
     name: 'unsealed segments go',
     rule: 'A12',
+    seed: 0,
     edits: [
       {
         file: 'compactor/upkeep.ts',
@@ -161,6 +175,7 @@ export const MUTANTS = [
   {
     name: 'unabsorbed segments go',
     rule: 'A12',
+    seed: 0,
     edits: [
       {
         file: 'compactor/upkeep.ts',
@@ -172,6 +187,7 @@ export const MUTANTS = [
   {
     name: 'reads the root before the log',
     rule: 'A13',
+    seed: 0,
     edits: [
       {
         file: 'src/read/view.ts',
@@ -183,6 +199,7 @@ export const MUTANTS = [
   {
     name: 'passes over what is gone',
     rule: 'A13',
+    seed: 0,
     edits: [
       {
         file: 'src/log/record-log.ts',
@@ -199,6 +216,7 @@ export const MUTANTS = [
   {
     name: 'no second look',
     rule: 'A13, B2',
+    seed: 0,
     edits: [
       {
         file: 'src/read/view.ts',
@@ -210,11 +228,13 @@ export const MUTANTS = [
   {
     name: 'does not wait for a drain',
     rule: 'A13',
+    seed: 0,
     edits: [{ file: 'src/read/view.ts', from: "return this.#usesDraining(root, true) ? 'draining' : 'fresh';", to: "return 'fresh';" }],
   },
   {
     name: 'dropped tables go at once',
     rule: 'A14',
+    seed: 0,
     edits: [
       {
         file: 'compactor/cleanup.ts',
@@ -226,6 +246,7 @@ export const MUTANTS = [
   {
     name: 'tables of other passes go',
     rule: 'A14',
+    seed: 0,
     edits: [
       {
         file: 'compactor/cleanup.ts',
@@ -237,6 +258,7 @@ export const MUTANTS = [
   {
     name: 'a failed pass takes its tables along',
     rule: 'A14',
+    seed: 0,
     edits: [
       {
         file: 'compactor/pass.ts',
@@ -254,6 +276,7 @@ export const MUTANTS = [
   {
     name: 'acknowledges before the sync',
     rule: 'A15',
+    seed: 0,
     edits: [
       {
         file: 'src/log/segment-writer.ts',
@@ -265,6 +288,7 @@ export const MUTANTS = [
   {
     name: 'goes on in a failed segment',
     rule: 'A15',
+    seed: 0,
     edits: [
       {
         file: 'src/log/segment-writer.ts',
@@ -282,6 +306,7 @@ export const MUTANTS = [
   {
     name: 'no check of a record',
     rule: 'B4',
+    seed: 0,
     edits: [
       {
         file: 'src/update/record-check.ts',
@@ -293,11 +318,13 @@ export const MUTANTS = [
   {
     name: 'any nonce will do',
     rule: 'B4',
+    seed: 0,
     edits: [{ file: 'src/update/record-check.ts', from: 'if (nonce === record.nonce) return', to: 'if (nonce !== undefined) return' }],
   },
   {
     name: 'an unknown update is repeated',
     rule: 'B4',
+    seed: 0,
     edits: [
       {
         file: 'src/update/record-check.ts',
@@ -309,6 +336,7 @@ export const MUTANTS = [
   {
     name: 'stamps by the clock',
     rule: 'B7',
+    seed: 0,
     edits: [
       {
         file: 'src/update/attempt.ts',
@@ -320,11 +348,13 @@ export const MUTANTS = [
   {
     name: 'void records count',
     rule: 'B8',
+    seed: 0,
     edits: [{ file: 'src/log/record-log.ts', from: "  if (record.root < root.horizon) return 'void';\n", to: '' }],
   },
   {
     name: 'undecided records count',
     rule: 'B9',
+    seed: 0,
     edits: [
       {
         file: 'src/log/record-log.ts',
@@ -336,6 +366,7 @@ export const MUTANTS = [
   {
     name: 'torn updates count',
     rule: 'B9',
+    seed: 0,
     edits: [
       {
         file: 'src/log/record-log.ts',
@@ -347,6 +378,7 @@ export const MUTANTS = [
   {
     name: 'secondaries are not looked after',
     rule: 'B9',
+    seed: 0,
     edits: [
       {
         file: 'src/update/attempt.ts',
@@ -359,11 +391,13 @@ export const MUTANTS = [
   {
     name: 'passes those ahead',
     rule: 'C2',
+    seed: 0,
     edits: [{ file: 'src/lock/ticket-queue.ts', from: '    if (blockers.length > 0) return', to: '    if (blockers.length > 1) return' }],
   },
   {
     name: 'numbers are used again',
     rule: 'C1, C4',
+    seed: 0,
     edits: [
       {
         file: 'src/lock/ticket-queue.ts',
@@ -380,11 +414,13 @@ export const MUTANTS = [
   {
     name: 'does not notice a theft',
     rule: 'C, dead holders',
+    seed: 0,
     edits: [{ file: 'src/lock/heartbeat.ts', from: '    this.#onLost?.(why);\n', to: '' }],
   },
   {
     name: 'steals from the living',
     rule: 'C, dead holders',
+    seed: 0,
     edits: [
       { file: 'src/lock/holder-watch.ts', from: 'return watched.silentMs >= leaseMs;', to: 'return watched.silentMs >= leaseMs / 10;' },
     ],
@@ -392,6 +428,7 @@ export const MUTANTS = [
   {
     name: 'overlooks the structural lock',
     rule: 'C6',
+    seed: 0,
     edits: [
       {
         file: 'src/lock/named-locks.ts',

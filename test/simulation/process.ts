@@ -37,6 +37,10 @@ export class Host {
 /** Whose code is running: nothing of another process runs before the next event. */
 let running: SimulatedProcess | undefined;
 
+function become(process: SimulatedProcess): void {
+  running = process;
+}
+
 /** Takes the place of the real one in the simulation's build; see `build.ts`. */
 export function nodeProcessFacts(): ProcessFacts {
   if (running === undefined) throw new Error('nobody is running');
@@ -132,7 +136,7 @@ export class SimulatedProcess implements System {
       this.#held.push(run);
       return;
     }
-    running = this;
+    become(this);
     run();
   }
 

@@ -12,11 +12,12 @@ const USAGE = `usage: npm run simulate -- [options]
 
   --seeds N        how many seeds to run (default 100)
   --from S         the first one (default: by chance)
+  --only A,B,...   these seeds
   --scenario JSON  one scenario, as a failure prints it, instead of seeds
   --mutant NAME    with one rule taken out of the engine; then a failure is what is wanted
   --list           the names of the mutants
   --trace          print each step
-  --no-shrink      do not cut a failing scenario down
+  --no-shrink      do not cut a failing scenario down (with a mutant: --shrink does)
   --json           one line of JSON at the end
 
 Ends with 1 if a promise was broken, with a mutant if none was; 2 for bad options.`;
@@ -33,14 +34,16 @@ function options() {
       options: {
         seeds: { type: 'string', default: '100' },
         from: { type: 'string', default: String(Math.floor(Math.random() * 1_000_000)) },
+        only: { type: 'string' },
         scenario: { type: 'string' },
         mutant: { type: 'string' },
         list: { type: 'boolean', default: false },
         trace: { type: 'boolean', default: false },
-        'no-shrink': { type: 'boolean', default: false },
+        shrink: { type: 'boolean' },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
+      allowNegative: true,
     }).values;
   } catch (error) {
     return refuse(error instanceof Error ? error.message : String(error));
@@ -75,16 +78,20 @@ if (given.list) {
 const mutant = given.mutant === undefined ? undefined : MUTANTS.find(({ name }) => name === given.mutant);
 if (given.mutant !== undefined && mutant === undefined)
   refuse(`there is no mutant ${JSON.stringify(given.mutant)}; --list tells their names`);
-const [seeds, from, scenario] = [wholeNumber(given.seeds, 'seeds'), wholeNumber(given.from, 'from'), scenarioFrom(given.scenario)];
+const [count, from] = [wholeNumber(given.seeds, 'seeds'), wholeNumber(given.from, 'from')];
+const seeds = given.only?.split(',').map((seed) => wholeNumber(seed, 'only')) ?? Array.from({ length: count }, (_, i) => from + i);
+const scenario = scenarioFrom(given.scenario);
 
 // Below node_modules of this checkout: what is built finds the dependencies there.
 const directory = mkdtempSync(join(fileURLToPath(new URL('../../node_modules/', import.meta.url)), '.peat-simulation-'));
 process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
-for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM'])) process.once(signal, () => process.exit(130));
+process.once('SIGINT', () => process.exit(130));
+process.once('SIGTERM', () => process.exit(143));
+process.stdout.on('error', () => process.exit(0));
 const file = join(directory, 'simulation.mjs');
 await buildSimulation(file, mutant);
 /** @type {typeof import('./main.ts')} */
-const { run } = await import(pathToFileURL(file).href);
+const { run, scenarioOf } = await import(pathToFileURL(file).href);
 
 const isTerminal = process.stderr.isTTY === true && !given.trace;
 /** @type {(line: string) => void} */
@@ -93,12 +100,10 @@ const print = (line) => {
   process.stdout.write(`${line}\n`);
 };
 const report = await run({
-  from,
-  seeds,
-  scenario,
+  scenarios: scenario === undefined ? seeds.map(scenarioOf) : [scenario],
   trace: given.trace,
   json: given.json,
-  shrink: !given['no-shrink'] && mutant === undefined,
+  shrink: given.shrink ?? mutant === undefined,
   shrinkMsMax: 120_000,
   print,
   progress: isTerminal ? (line) => process.stderr.write(`\r\u001b[K${line}`) : undefined,
@@ -107,10 +112,10 @@ if (isTerminal) process.stderr.write('\r\u001b[K');
 
 const { failure } = report;
 if (given.json) {
-  process.stdout.write(`${JSON.stringify({ from, ...report })}\n`);
+  process.stdout.write(`${JSON.stringify(report)}\n`);
 } else {
-  const from_ = scenario === undefined ? ` from seed ${from}` : '';
-  print(`${report.scenarios} scenarios${from_}, ${report.events} events, ${report.virtualHours.toFixed(0)} hours of virtual time`);
+  const start = scenario === undefined ? ` from seed ${seeds[0]}` : '';
+  print(`${report.scenarios} scenarios${start}, ${report.events} events, ${report.virtualHours.toFixed(0)} hours of virtual time`);
   print(
     Object.entries(report.counts)
       .map(([what, count]) => `${what} ${count}`)

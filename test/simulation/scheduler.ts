@@ -67,7 +67,9 @@ export class Scheduler {
 
   /** Resolves after `ms`. */
   delay(ms: number): Promise<void> {
-    return new Promise((resolve) => this.after(ms, resolve));
+    return new Promise((resolve) => {
+      this.after(ms, resolve);
+    });
   }
 
   /** For a process that blocks: time passes, and nobody runs meanwhile. */

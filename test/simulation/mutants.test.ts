@@ -1,0 +1,20 @@
+/** Each rule that is taken out of the real code has to be missed by some scenario that the tests run. */
+import { expect, it } from 'vitest';
+import { MUTANTS } from './mutants.mjs';
+import { simulateApart } from './run-apart.ts';
+
+it.each(MUTANTS.map((mutant) => [mutant.name, mutant.rule, mutant] as const))('%s (%s) is found', async (name, _rule, { seed }) => {
+  const { report, status, output } = await simulateApart(['--mutant', name, '--only', String(seed)]);
+  const advice = `not found by seed ${seed} any more; look for another: npm run simulate -- --mutant '${name}' --from 0 --seeds 5000`;
+  expect(report.failure, `${advice}\n${output}`).toBeDefined();
+  expect(status).toBe(0);
+});
+
+it('a failing scenario is cut down to one that fails as well', async () => {
+  const { report } = await simulateApart(['--mutant', 'unsealed segments go', '--from', '0', '--seeds', '60', '--shrink']);
+  const { failure } = report;
+  expect(failure?.scenario.operations).toBeLessThan(100);
+  const again = await simulateApart(['--mutant', 'unsealed segments go', '--scenario', JSON.stringify(failure?.scenario)]);
+  expect(again.report.failure?.violation).toBeDefined();
+  expect(again.report.events).toBeLessThan(20_000);
+});
