@@ -103,7 +103,10 @@ export class Job {
     const leftMs = Math.max(0, this.#waitUntilMs - this.#system.monotonicNowMs());
     void this.#system.sleep(leftMs, { signal: timer.signal, background: true }).then(
       async () => {
-        if (!this.#isBeingTried) this.fail(await toError(maxWaitMs));
+        if (this.#isBeingTried) return;
+        const error = await toError(maxWaitMs);
+        // To find out who holds it takes time: its turn may have come meanwhile.
+        if (!this.#isBeingTried) this.fail(error);
       },
       () => {},
     );
