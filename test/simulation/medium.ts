@@ -11,12 +11,13 @@ import type { SimulatedProcess } from './process.ts';
 import type { Random } from './random.ts';
 import type { Faults, Scenario } from './scenario.ts';
 import type { Scheduler } from './scheduler.ts';
+import type { TurningPoints } from './turning-points.ts';
 
 export interface Circumstances {
   readonly scenario: Scenario;
   readonly scheduler: Scheduler;
   readonly storage: PowerCutStorage;
-  readonly processes: ReadonlySet<SimulatedProcess>;
+  readonly turningPoints: TurningPoints;
   /** Whether faults happen: not at the beginning, and not at the end. */
   isFaulty: boolean;
 }
@@ -24,7 +25,6 @@ export interface Circumstances {
 const SLOW_MS_MAX = 20 * 60_000;
 const STALL_MS_MIN = 30_000;
 const STALL_MS_MAX = 60 * 60_000;
-const WAKE_MS_MAX = 120_000;
 const LATE_MS_MAX = 60 * 60_000;
 
 export function mediumFor(process: SimulatedProcess, circumstances: Circumstances): Medium {
@@ -72,6 +72,7 @@ class ProcessMedium {
     if (this.#process.isDead) await never();
     await this.#circumstances.scheduler.delay(this.#latencyMs());
     if (this.#process.isDead && this.#random.chance(0.5)) await never();
+    if (this.#random.chance(this.#faults?.holds ?? 0) && !this.#circumstances.turningPoints.isAwaited) await this.#hold(`${op} ${name}`);
     if (this.#random.chance((this.#faults?.stalls ?? 0) * stallWeight(op, name))) await this.#stall(`${op} ${name}`);
     if (this.#random.chance((this.#faults?.errors ?? 0) / 2)) {
       await this.#back();
@@ -81,25 +82,23 @@ class ProcessMedium {
     this.#trace(`${op} ${name}`);
   }
 
-  /**
-   * A drain is where it matters most who comes back when: before the log is listed, between that and the horizon, or after. So some
-   * of those that are suspended go on soon, and the drain may take its time.
-   */
-  #wakeSome(): void {
-    const { processes, scheduler } = this.#circumstances;
-    for (const process of processes) {
-      if (process.state === 'stopped' && this.#random.chance(0.5))
-        scheduler.after(this.#random.spread(1, WAKE_MS_MAX), () => process.resume());
-    }
-    if (this.#random.chance(0.5)) this.#process.stop(this.#random.spread(10, WAKE_MS_MAX));
-  }
-
   /** Suspended before a call takes effect, or just before it would go on with the answer. */
   async #stall(what: string): Promise<void> {
-    const ms = this.#random.spread(STALL_MS_MIN, STALL_MS_MAX);
-    this.#trace(`is suspended for ${Math.round(ms)} ms at ${what}`);
+    const { turningPoints } = this.#circumstances;
+    const isForMoment = !turningPoints.isAwaited && this.#random.chance(0.5);
+    const ms = isForMoment ? STALL_MS_MAX : this.#random.spread(STALL_MS_MIN, STALL_MS_MAX);
+    this.#trace(`is suspended for ${isForMoment ? 'a moment that matters' : `${Math.round(ms)} ms`} at ${what}`);
     this.#process.stop(ms);
+    if (isForMoment) turningPoints.after(this.#random, () => this.#process.resume());
     if (this.#random.chance(0.5)) await this.#back();
+  }
+
+  /** The call itself is long under way; its process goes on. */
+  async #hold(what: string): Promise<void> {
+    this.#trace(`is held up at ${what}`);
+    await new Promise<void>((resolve) => {
+      this.#circumstances.turningPoints.after(this.#random, resolve);
+    });
   }
 
   async #toAnswer({ op, name }: StorageCall): Promise<void> {
@@ -122,10 +121,14 @@ class ProcessMedium {
     name: string,
     { bytes, options }: { bytes: Uint8Array; options: Parameters<Medium['putIfAbsent']>[2] },
   ): Promise<boolean> {
-    const { storage, scheduler } = this.#circumstances;
-    if (name.includes('/root/') && (this.#faults?.stalls ?? 0) > 0 && isDraining(bytes)) this.#wakeSome();
-    if (!this.#random.chance(this.#faults?.late ?? 0)) return await inner.putIfAbsent(name, bytes, options);
+    const { storage, scheduler, turningPoints } = this.#circumstances;
     const copy = Buffer.from(bytes);
+    const putNow = async (): Promise<boolean> => {
+      const mine = await inner.putIfAbsent(name, bytes, options);
+      if (mine && name.includes('/root/')) turningPoints.note(decodeCheckedJson(copy, name) as { drain: number; horizon: number });
+      return mine;
+    };
+    if (!this.#random.chance(this.#faults?.late ?? 0)) return await putNow();
     const putLate = (): void => {
       scheduler.trace(`late put ${name}`);
       void storage
@@ -136,7 +139,7 @@ class ProcessMedium {
     const lateMs = this.#random.spread(10, LATE_MS_MAX);
     if (this.#random.chance(0.5)) {
       // Of a put that was refused nothing comes later.
-      const mine = await inner.putIfAbsent(name, bytes, options);
+      const mine = await putNow();
       scheduler.after(lateMs, putLate);
       return mine;
     }
@@ -192,11 +195,6 @@ class ProcessMedium {
     if (op === 'putIfAbsent') throw new PeatError('OUTCOME_UNKNOWN', `put of ${name}: injected`, { file: name });
     throw storageError(op, name);
   }
-}
-
-function isDraining(root: Uint8Array): boolean {
-  const { drain, horizon } = decodeCheckedJson(Buffer.from(root), 'root') as { drain: number; horizon: number };
-  return drain > horizon;
 }
 
 /** Most where something has been read, and what is written now rests on it: segments that begin, records, roots. */

@@ -38,6 +38,8 @@ export interface Faults {
   readonly late: number;
   /** Chance of a call to take up to a thousand times as long, or up to twenty minutes. */
   readonly slow: number;
+  /** Chance of a call to be held up until others have moved on; see `turning-points.ts`. */
+  readonly holds: number;
   /** Chance of a process to be suspended for up to an hour at a call that others' calls may come before; see `medium.ts`. */
   readonly stalls: number;
   /** How often each of these happens in the course of the run. */
@@ -52,6 +54,7 @@ export const NO_FAULTS: Faults = {
   errors: 0,
   late: 0,
   slow: 0,
+  holds: 0,
   stalls: 0,
   crashes: 0,
   stops: 0,
@@ -74,6 +77,7 @@ export function scenarioOf(seed: number): Scenario {
     errors: sometimes(0.35, () => random.pick([0.002, 0.01, 0.03]), 0),
     late: isRemote ? sometimes(0.6, () => random.pick([0.005, 0.02, 0.05]), 0) : 0,
     slow: sometimes(0.7, () => random.pick([0.002, 0.01, 0.03]), 0),
+    holds: sometimes(0.6, () => random.pick([0.002, 0.01, 0.05]), 0),
     stalls: sometimes(0.7, () => random.pick([0.01, 0.05, 0.15]), 0),
     crashes: sometimes(0.5, () => random.between(1, 8), 0),
     stops: sometimes(0.7, () => random.between(1, 12), 0),
@@ -81,7 +85,7 @@ export function scenarioOf(seed: number): Scenario {
     clockJumps: sometimes(0.3, () => random.between(1, 6), 0),
     fullDisks: sometimes(0.15, () => random.between(1, 3), 0),
   };
-  return {
+  const scenario: Scenario = {
     seed,
     medium: { canAppend, isRemote, blocking },
     writers: random.between(1, 3),
@@ -97,7 +101,42 @@ export function scenarioOf(seed: number): Scenario {
     hosts: canAppend ? 1 : random.between(1, 3),
     faults: random.chance(0.1) ? NO_FAULTS : faults,
   };
+  return { ...scenario, ...random.pick(FOCUSES)(scenario, random) };
 }
+
+type Change = (scenario: Scenario, random: Random) => Partial<Scenario>;
+
+/** What rules of some kind need to be put to the test, with little else that would stand in the way. */
+const FOCUSES: readonly Change[] = [
+  () => ({}),
+  () => ({}),
+  () => ({}),
+  // Races of updates and reads with passes, where nothing else is on its way.
+  ({ medium, faults }, random) => ({
+    medium: { ...medium, blocking: false },
+    writers: 0,
+    updaters: random.between(1, 3),
+    readers: 3,
+    lockers: 0,
+    compactors: ['bare', 'bare'],
+    lengthMs: 60_000,
+    operations: 300,
+    durability: 'sync',
+    faults: { ...NO_FAULTS, late: faults.late, slow: 0.02, holds: 0.05 },
+  }),
+  // Writers that sleep while drains pass them by.
+  ({ medium }, random) => ({
+    medium: { ...medium, blocking: false },
+    writers: 3,
+    updaters: random.between(0, 1),
+    readers: 2,
+    lockers: 0,
+    compactors: ['bare', 'bare'],
+    lengthMs: 120 * 60_000,
+    operations: 60,
+    faults: { ...NO_FAULTS, slow: 0.01, holds: 0.01, stalls: 0.15, crashes: random.between(0, 8) },
+  }),
+];
 
 /** Smaller scenarios that may fail in the same way, the boldest cuts first. */
 export function smaller(scenario: Scenario): Scenario[] {

@@ -11,6 +11,7 @@ import { Host, SimulatedProcess } from './process.ts';
 import { Random } from './random.ts';
 import type { Scenario } from './scenario.ts';
 import { Scheduler } from './scheduler.ts';
+import { TurningPoints } from './turning-points.ts';
 import { UpdateHistory } from './update-history.ts';
 
 /**
@@ -51,6 +52,7 @@ export class World implements Circumstances {
   readonly random: Random;
   readonly scheduler: Scheduler;
   readonly storage: PowerCutStorage;
+  readonly turningPoints: TurningPoints;
   readonly hosts: readonly Host[];
   readonly processes = new Set<SimulatedProcess>();
   readonly own = new OwnKeys();
@@ -78,6 +80,7 @@ export class World implements Circumstances {
     this.scenario = scenario;
     this.random = new Random(scenario.seed);
     this.scheduler = new Scheduler({ onTrace: options.onTrace, eventsMax: options.eventsMax ?? 1_500_000 });
+    this.turningPoints = new TurningPoints(this.scheduler);
     this.hosts = Array.from({ length: hosts }, (_, i) => new Host(`host${i}`));
     const storageRandom = this.random.fork('storage');
     // Files are dated by the machine that they are on; across a network it has a clock that nobody sets.
