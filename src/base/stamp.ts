@@ -73,6 +73,20 @@ export class StampClock {
   }
 }
 
+/** Servers tell whole seconds. */
+const MEDIUM_TICK_MS = 1000;
+
+/**
+ * What to add to this machine's clock to get the medium's, of which one answer is known, and between which times it came. Only what is
+ * sure: as much as has to be, and nothing where the two may agree. Else a slow answer would set the stamps of one handle ahead, and hide what
+ * the next one of the same machine writes.
+ */
+export function clockOffsetMs(mediumMs: number, asked: { readonly beforeMs: number; readonly afterMs: number }): number {
+  const least = mediumMs - asked.afterMs;
+  const most = mediumMs + MEDIUM_TICK_MS - asked.beforeMs;
+  return Math.max(least, Math.min(0, most));
+}
+
 export function stampTimeToMs(time: number): number {
   return Math.floor(time / TICKS_PER_MS);
 }

@@ -1,7 +1,7 @@
 /** An open store: its namespaces, and what concerns all of them. */
 import type { CompactionSummary, PassContext, RunCompactorOptions } from '../../compactor/index.ts';
 import { isPeatError, PeatError } from '../base/errors.ts';
-import { SeenTime, StampClock } from '../base/stamp.ts';
+import { clockOffsetMs, SeenTime, StampClock } from '../base/stamp.ts';
 import type { System } from '../base/system.ts';
 import { checkNamespaceName, isNamespaceName, NAMESPACES_PREFIX, namespaceLayout } from '../format/layout.ts';
 import type { StoreFile } from '../format/store-file.ts';
@@ -322,8 +322,8 @@ export class Store {
   async #measureClock(): Promise<StampClock> {
     const beforeMs = this.#system.wallNowMs();
     const mediumMs = await this.#medium.nowMs();
-    const offsetMs = mediumMs === undefined ? 0 : mediumMs - (beforeMs + this.#system.wallNowMs()) / 2;
-    return new StampClock(this.#system, offsetMs);
+    if (mediumMs === undefined) return new StampClock(this.#system);
+    return new StampClock(this.#system, clockOffsetMs(mediumMs, { beforeMs, afterMs: this.#system.wallNowMs() }));
   }
 
   // ---- compaction by writers

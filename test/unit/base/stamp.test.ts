@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { compareStamps, maxStamp, StampClock, TICKS_PER_MS } from '../../../src/base/stamp.ts';
+import { clockOffsetMs, compareStamps, maxStamp, StampClock, TICKS_PER_MS } from '../../../src/base/stamp.ts';
 import { VirtualSystem } from '../../support/virtual-system.ts';
 
 describe('stamps', () => {
@@ -45,5 +45,12 @@ describe('stamps', () => {
     const system = new VirtualSystem();
     expect(new StampClock(system, 5000).next()).toBe((system.wallNowMs() + 5000) * TICKS_PER_MS);
     expect(() => new StampClock(system, 301_000)).toThrow(expect.objectContaining({ code: 'CLOCK_SKEW' }));
+  });
+
+  it('are corrected by no more than is sure: a slow answer sets no clock', () => {
+    expect(clockOffsetMs(50_000, { beforeMs: 20_000, afterMs: 80_000 })).toBe(0);
+    expect(clockOffsetMs(50_000, { beforeMs: 50_999, afterMs: 51_010 })).toBe(0);
+    expect(clockOffsetMs(100_000, { beforeMs: 20_000, afterMs: 80_000 })).toBe(20_000);
+    expect(clockOffsetMs(10_000, { beforeMs: 20_000, afterMs: 80_000 })).toBe(-9000);
   });
 });
