@@ -48,7 +48,8 @@ export function* checkRecord(
 
 export function unknownOutcome(layout: NamespaceLayout, cause?: unknown): PeatError {
   if (isPeatError(cause, 'OUTCOME_UNKNOWN')) return cause;
-  return new PeatError('OUTCOME_UNKNOWN', `an update of ${layout.namespace} may or may not have happened; read before you decide`, {
+  const why = cause instanceof Error ? `: ${cause.message}` : '';
+  return new PeatError('OUTCOME_UNKNOWN', `an update of ${layout.namespace} may or may not have happened; read before you decide${why}`, {
     namespace: layout.namespace,
     ...(cause === undefined ? {} : { cause }),
   });

@@ -312,7 +312,8 @@ export class NamespaceWriter {
   }
 
   #unknown(why: string, cause?: unknown): PeatError {
-    return new PeatError('OUTCOME_UNKNOWN', `an append to ${this.#layout.namespace} may or may not have happened: ${why}`, {
+    const what = cause instanceof Error ? `${why}: ${cause.message}` : why;
+    return new PeatError('OUTCOME_UNKNOWN', `an append to ${this.#layout.namespace} may or may not have happened: ${what}`, {
       namespace: this.#layout.namespace,
       ...(cause === undefined ? {} : { cause }),
     });

@@ -1,0 +1,235 @@
+/**
+ * The real program under the real kernel: each call that makes something durable, visible or gone fails once, takes its time, or is the last
+ * that the process makes. What it acknowledged is there; what it said had failed is not; the store is whole, and the next command goes on
+ * as if nothing had been, with nobody's help.
+ *
+ * That bytes are lost which were never synced can't be seen so, since the kernel lives on: `power-cut.test.ts` and the simulation play
+ * that. `PEAT_CRASH_FULL=1` tries more errors at each call.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { nodeSystem } from '../../src/base/system.ts';
+import { open } from '../../src/index.ts';
+import { verifyStore } from '../../src/inspect/verify.ts';
+import { FileMedium } from '../../src/medium/file-medium.ts';
+import { PEAT_MAIN, runPeat } from '../support/run-peat.ts';
+import { countCalls, HAS_STRACE, runTraced, type Traced } from '../support/strace.ts';
+import { temporaryDirectory } from '../support/temporary-directory.ts';
+
+const CALLS = ['link', 'fdatasync', 'fsync', 'unlink', 'pwrite64'] as const;
+const ERRORS = process.env['PEAT_CRASH_FULL'] === '1' ? ['EIO', 'ENOSPC', 'EDQUOT', 'EACCES', 'ESTALE', 'EINTR'] : ['EIO'];
+const EFFECTS = ['signal=KILL', ...ERRORS.map((error) => `error=${error}`)];
+
+/** What the command line prints where nobody knows. */
+const UNKNOWN = /may or may not|outcome|unknown/i;
+
+interface Case {
+  readonly name: string;
+  /** The command for the n-th run. */
+  args(directory: string, n: number): string[];
+  /** What each run has to leave behind, besides a whole store. */
+  judge(directory: string, told: { n: number; ran: Traced; inject: string }): Promise<void>;
+}
+
+async function valueAt(directory: string, key: string): Promise<unknown> {
+  await using store = await open(directory, { readOnly: true });
+  return await store.namespace('runs').get(key);
+}
+
+async function newStore(): Promise<string> {
+  const directory = `${temporaryDirectory()}/store`;
+  expect(await runPeat(['init', directory])).toMatchObject({ code: 0 });
+  expect(await runPeat(['put', directory, 'first', '1'])).toMatchObject({ code: 0 });
+  return directory;
+}
+
+let increments = { least: 0, most: 0 };
+
+const CASES: readonly Case[] = [
+  {
+    name: 'put',
+    args: (directory, n) => ['put', directory, '-n', 'runs', `k${n}`, String(n)],
+    judge: async (directory, { n, ran, inject }) => {
+      const value = await valueAt(directory, `k${n}`);
+      if (ran.code === 0) expect(value, inject).toBe(n);
+      else if (ran.signal === null && !UNKNOWN.test(ran.stderr)) expect(value, `${inject}: ${ran.stderr}`).toBeUndefined();
+      else expect([n, undefined], inject).toContain(value);
+    },
+  },
+  {
+    name: 'update',
+    args: (directory) => ['update', directory, '-n', 'runs', 'counter', '--add', '1'],
+    judge: async (directory, { ran, inject }) => {
+      increments.most++;
+      if (ran.code === 0) increments.least++;
+      else if (ran.signal === null && !UNKNOWN.test(ran.stderr)) increments.most--;
+      const value = Number((await valueAt(directory, 'counter')) ?? 0);
+      expect(value, `${inject}: ${ran.stderr}`).toBeGreaterThanOrEqual(increments.least);
+      expect(value, `${inject}: ${ran.stderr}`).toBeLessThanOrEqual(increments.most);
+      increments = { least: value, most: value };
+    },
+  },
+  {
+    name: 'compact',
+    args: (directory) => ['compact', directory],
+    judge: async (directory, { n, inject }) => {
+      // Something for the next one to take in.
+      await using store = await open(directory, { autoCompact: false });
+      const runs = store.namespace('runs');
+      expect(await runs.get('fixed'), inject).toBe('stays');
+      expect(await runs.get('rewritten'), inject).toBe(n === 0 ? 'first' : n - 1);
+      await runs.batch([
+        { type: 'put', key: 'rewritten', value: n },
+        { type: 'delete', key: `k${n}` },
+      ]);
+    },
+  },
+];
+
+describe.skipIf(!HAS_STRACE)(`the program under strace${HAS_STRACE ? '' : ' (skipped: strace is missing here, or may not trace)'}`, () => {
+  it.each(CASES)('$name ends well, or fails and says so, at every call that fails or is its last', async ({ args, judge }) => {
+    const directory = `${temporaryDirectory()}/store`;
+    {
+      await using store = await open(directory);
+      await store.namespace('runs').batch([
+        { type: 'put', key: 'fixed', value: 'stays' },
+        { type: 'put', key: 'rewritten', value: 'first' },
+      ]);
+    }
+    increments = { least: 0, most: 0 };
+    const { ran, counts } = await countCalls(args(directory, 0), CALLS);
+    expect(ran.code, ran.stderr).toBe(0);
+    await judge(directory, { n: 0, ran, inject: 'nothing' });
+    let n = 1;
+    let hits = 0;
+    for (const call of CALLS) {
+      for (let when = 1; when <= (counts.get(call) ?? 0); when++) {
+        for (const effect of EFFECTS) {
+          const inject = `${call}:${effect}:when=${when}`;
+          const traced = await runTraced(args(directory, n), inject);
+          if (effect === 'signal=KILL' ? traced.signal === 'SIGKILL' : traced.code !== 0) hits++;
+          expect([0, 1, 75, null], `${inject}: ${traced.stderr}`).toContain(traced.code);
+          if (traced.code !== 0 && traced.signal === null) expect(traced.stderr, inject).toMatch(/^peat: .+/m);
+          expect(traced.stderr, inject).not.toMatch(/\n\s+at /);
+          await judge(directory, { n, ran: traced, inject });
+          const report = await verifyStore({
+            medium: FileMedium.open(directory, { system: nodeSystem, readOnly: true }),
+            system: nodeSystem,
+          });
+          expect(report.clean, inject).toBe(true);
+          n++;
+        }
+      }
+    }
+    console.log(`${n - 1} runs, ${hits} of them killed or failed: ${[...counts].map(([call, count]) => `${call} ${count}`).join(', ')}`);
+    expect(hits).toBeGreaterThan(4);
+    // Nobody's help is needed, and no dead process's lock is in the way.
+    for (const last of CASES) expect(await runPeat(last.args(directory, n))).toMatchObject({ code: 0 });
+  });
+
+  it('updates that are slow at each of their steps lose nothing to others that are not', async () => {
+    const directory = await newStore();
+    const add = ['update', directory, 'counter', '--add', '1'];
+    expect(await runPeat(add)).toMatchObject({ code: 0 });
+    let done = 1;
+    for (const call of ['link', 'fsync', 'unlink']) {
+      const slow = runTraced(add, `${call}:delay_enter=200000:delay_exit=200000`);
+      for (let i = 0; i < 3; i++) {
+        expect(await runPeat(add)).toMatchObject({ code: 0 });
+        done++;
+      }
+      expect(await slow).toMatchObject({ code: 0 });
+      done++;
+    }
+    expect(JSON.parse((await runPeat(['get', directory, 'counter'])).stdout)).toBe(done);
+    expect(await runPeat(['compact', directory])).toMatchObject({ code: 0 });
+  });
+
+  it('a put that is slow at its steps, while others write and compact, comes to a good end', async () => {
+    const directory = await newStore();
+    const slow = runTraced(['put', directory, 'slow', '2'], 'fsync:delay_enter=400000');
+    for (let i = 0; i < 3; i++) {
+      expect(await runPeat(['put', directory, `other${i}`, '3'])).toMatchObject({ code: 0 });
+      expect(await runPeat(['compact', directory])).toMatchObject({ code: 0 });
+    }
+    expect(await slow).toMatchObject({ code: 0 });
+    expect(JSON.parse((await runPeat(['get', directory, 'slow'])).stdout)).toBe(2);
+    expect(await runPeat(['verify', directory])).toMatchObject({ code: 0 });
+  });
+});
+
+describe('the program with too few descriptors', () => {
+  it('writes, or says that it could not, and leaves no lock behind', async () => {
+    const directory = await newStore();
+    let failed = 0;
+    let least = 0;
+    let most = 0;
+    for (let limit = 18; limit < 30; limit++) {
+      const command = `ulimit -n ${limit}; exec "$0" "$1" update "$2" counter --add 1`;
+      const ran = spawnSync('sh', ['-c', command, process.execPath, PEAT_MAIN, directory], { encoding: 'utf8' });
+      most++;
+      if (ran.status === 0) least++;
+      else failed++;
+    }
+    expect(failed).toBeGreaterThan(0);
+    expect(least).toBeGreaterThan(0);
+    const { stdout, code } = await runPeat(['update', directory, 'counter', '--add', '1']);
+    expect(code).toBe(0);
+    expect(Number(stdout)).toBeGreaterThan(least);
+    expect(Number(stdout)).toBeLessThanOrEqual(most + 1);
+    expect(await runPeat(['verify', directory])).toMatchObject({ code: 0 });
+  });
+});
+
+const MOUNT_TRIED = temporaryMount();
+MOUNT_TRIED?.end();
+
+/** A file system of a few MiB in memory; undefined where this user may not mount. */
+function temporaryMount(): { readonly directory: string; end(): void } | undefined {
+  const directory = mkdtempSync(join(tmpdir(), 'peat-test-'));
+  const isMounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=4m', 'tmpfs', directory]).status === 0;
+  const end = (): void => {
+    spawnSync('umount', [directory]);
+    rmSync(directory, { recursive: true, force: true });
+  };
+  if (isMounted) return { directory, end };
+  rmSync(directory, { recursive: true, force: true });
+  return undefined;
+}
+
+const isMountable = MOUNT_TRIED !== undefined;
+
+describe.skipIf(!isMountable)(`a small file system${isMountable ? '' : ' (skipped: this user may not mount one)'}`, () => {
+  it('that fills up makes writes fail with a clear word, and loses nothing; with room again all goes on', async () => {
+    const mount = temporaryMount();
+    if (mount === undefined) expect.unreachable('it could be mounted before');
+    onTestFinished(() => mount?.end());
+    const directory = join(mount.directory, 'store');
+    expect(await runPeat(['init', directory])).toMatchObject({ code: 0 });
+    const filler = join(mount.directory, 'filler');
+    writeFileSync(filler, Buffer.alloc(2_600_000));
+    const acknowledged: string[] = [];
+    let failed = 0;
+    for (let i = 0; i < 30 && failed < 3; i++) {
+      const { code, stderr } = await runPeat(['put', directory, `k${i}`, '-'], { stdin: JSON.stringify('x'.repeat(100_000)) });
+      if (code === 0) acknowledged.push(`k${i}`);
+      else {
+        failed++;
+        expect(stderr).toMatch(/ENOSPC/);
+      }
+    }
+    expect(failed).toBe(3);
+    expect(acknowledged.length).toBeGreaterThan(2);
+    expect((await runPeat(['update', directory, 'counter', '--add', '1'])).code).toBe(1);
+    expect((await runPeat(['compact', directory])).code).toBe(1);
+    rmSync(filler);
+    expect(await runPeat(['compact', directory])).toMatchObject({ code: 0 });
+    expect(await runPeat(['update', directory, 'counter', '--add', '1'])).toMatchObject({ code: 0 });
+    expect(await runPeat(['verify', directory])).toMatchObject({ code: 0 });
+    const { stdout } = await runPeat(['list', directory, '--json']);
+    for (const key of acknowledged) expect(stdout).toContain(`"${key}"`);
+  });
+});
