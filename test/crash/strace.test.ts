@@ -29,9 +29,9 @@ const UNKNOWN = /may or may not|outcome|unknown/i;
 interface Case {
   readonly name: string;
   /** The command for the n-th run. */
-  args(directory: string, n: number): string[];
+  readonly args: (directory: string, n: number) => string[];
   /** What each run has to leave behind, besides a whole store. */
-  judge(directory: string, told: { n: number; ran: Traced; inject: string }): Promise<void>;
+  readonly judge: (directory: string, told: { n: number; ran: Traced; inject: string }) => Promise<void>;
 }
 
 async function valueAt(directory: string, key: string): Promise<unknown> {

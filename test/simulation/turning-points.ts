@@ -11,7 +11,7 @@ export type TurningPoint = (typeof KINDS)[number];
 interface Waiter {
   readonly kind: TurningPoint;
   left: number;
-  go(): void;
+  readonly go: () => void;
 }
 
 /** Who waits for what does not come goes on all the same. */
