@@ -89,7 +89,8 @@ export class SegmentReader {
 
   /**
    * New frames, until nothing more is there or `bytesMax` bytes were read (at least one frame is, if there is one).
-   * Undefined if the segment, or a part that a listing showed, is gone: list again.
+   * Undefined if the segment, or a part that a listing showed, is gone: list again. Then, and after any error, it stands where it stood before:
+   * frames that were not handed out are read again.
    *
    * @param options.parts on media without append, the objects that the latest listing showed
    * @throws PeatError `CORRUPT`
@@ -97,7 +98,20 @@ export class SegmentReader {
   *read(options: { bytesMax?: number; parts?: readonly number[] | undefined } = {}): Steps<ReadFrame[] | undefined> {
     if (this.sealed) return [];
     const bytesMax = options.bytesMax ?? Number.POSITIVE_INFINITY;
-    return this.framed ? yield* this.#readParts(options.parts ?? [], bytesMax) : yield* this.#readFile(bytesMax);
+    const { offset, gaps } = this;
+    const framesRead = this.#framesRead;
+    let frames: ReadFrame[] | undefined;
+    try {
+      frames = this.framed ? yield* this.#readParts(options.parts ?? [], bytesMax) : yield* this.#readFile(bytesMax);
+    } finally {
+      if (frames === undefined) {
+        this.offset = offset;
+        this.gaps = gaps;
+        this.sealed = false;
+        this.#framesRead = framesRead;
+      }
+    }
+    return frames;
   }
 
   /** A root has taken in everything up to `offset`: reading goes on behind it. */
