@@ -172,11 +172,7 @@ export class SegmentReader {
 
   #take(frame: Frame, frames: ReadFrame[]): void {
     if (frame.kind === FRAME_SEAL) {
-      const count = new ByteReader(frame.payload).varint();
-      if (this.#startedAtZero && this.#onDamage === undefined && count !== this.#framesRead) {
-        throw corrupt(this.#name, frame.start, `the seal counts ${count} frames, but ${this.#framesRead} were read`);
-      }
-      this.sealed = true;
+      this.#seal(frame, this.#name, this.#framesRead);
     } else {
       frames.push(this.#decode(frame, frame.end, this.#name));
       this.#framesRead++;
@@ -185,15 +181,20 @@ export class SegmentReader {
     this.tornBytes = 0;
   }
 
+  #seal(frame: Frame, name: string, framesRead: number): void {
+    if (this.#onDamage === undefined) {
+      const count = parsed(frame, name, () => new ByteReader(frame.payload).varint());
+      if (this.#startedAtZero && this.gaps === 0 && count !== framesRead) {
+        throw corrupt(name, frame.start, `the seal counts ${count} frames, but ${framesRead} were read`);
+      }
+    }
+    this.sealed = true;
+  }
+
   #decode(frame: Frame, end: number, name: string): ReadFrame {
     const stamp: Stamp = { time: frame.time, writer: this.id.writer, sub: 0 };
     const entries: Entry[] = [];
-    try {
-      decodeBatch(frame.payload, stamp, (entry) => entries.push(entry));
-    } catch (error) {
-      if (!(error instanceof MalformedError)) throw error;
-      throw corrupt(name, frame.start + FRAME_HEADER_BYTES + error.offset, 'the batch does not parse, although its checksum matches');
-    }
+    parsed(frame, name, () => decodeBatch(frame.payload, stamp, (entry) => entries.push(entry)));
     return { stamp, end, bytes: frame.end - frame.start, entries };
   }
 
@@ -267,10 +268,11 @@ export class SegmentReader {
     const before = frames.length;
     try {
       if (!isSegmentHeader(bytes, seed)) throw corrupt(name, 0, 'the header is damaged');
+      if (at === bytes.length) throw corrupt(name, at, 'no frame follows the header');
       while (at < bytes.length) {
         const found = frameAt(bytes, at, { seed, base: 0 });
         if (found.state !== 'frame') throw corrupt(name, at, 'a frame is damaged');
-        if (found.frame.kind === FRAME_SEAL) this.sealed = true;
+        if (found.frame.kind === FRAME_SEAL) this.#seal(found.frame, name, this.#framesRead + frames.length - before);
         else frames.push(this.#decode(found.frame, part + 1, name));
         at = found.frame.end;
       }
@@ -279,6 +281,16 @@ export class SegmentReader {
       this.#onDamage(error as PeatError, bytes.length - at);
     }
     this.#framesRead += frames.length - before;
+  }
+}
+
+/** @throws PeatError `CORRUPT` where a payload with the right checksum is none */
+function parsed<T>(frame: Frame, name: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (!(error instanceof MalformedError)) throw error;
+    throw corrupt(name, frame.start + FRAME_HEADER_BYTES + error.offset, 'the frame does not parse, although its checksum matches');
   }
 }
 

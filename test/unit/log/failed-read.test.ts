@@ -4,6 +4,7 @@ import { ByteWriter } from '../../../src/base/bytes.ts';
 import type { Key } from '../../../src/base/key.ts';
 import { nodeSystem } from '../../../src/base/system.ts';
 import { encodeBatch } from '../../../src/format/batch.ts';
+import { encodeSegmentHeader, FRAME_SEAL, frameSeed, SEGMENT_HEADER_BYTES, writeFrame } from '../../../src/format/frame.ts';
 import { namespaceLayout, segmentIdText, segmentPartName } from '../../../src/format/layout.ts';
 import { open } from '../../../src/index.ts';
 import { SegmentReader } from '../../../src/log/segment-reader.ts';
@@ -91,5 +92,37 @@ describe('a read of a segment that fails half way', () => {
     const seen = reader.namespace('items');
     await expect(seen.get('a')).rejects.toMatchObject({ code: 'STORAGE' });
     expect(await Promise.all(keys.map((key) => seen.has(key)))).toEqual([true, true, true]);
+  });
+});
+
+describe('an object of a segment', () => {
+  it('without any frame is damaged: none was put like that', async () => {
+    const medium = await segmentOf(['a', 'b'], { canAppend: false });
+    await replace(medium, part(1), ((await medium.get(part(1))) as Buffer).subarray(0, SEGMENT_HEADER_BYTES));
+    const reader = new SegmentReader(layout, text, { framed: true });
+    expect(() => read(reader, medium, [0, 1])).toThrow(expect.objectContaining({ code: 'CORRUPT', file: part(1), offset: 16 }));
+  });
+
+  it('that lacks batches is noticed by the seal, which counts them', async () => {
+    const medium = new MemoryMedium({ system: nodeSystem, canAppend: false });
+    const writer = openSegmentWriter(medium, layout, id);
+    const batches = ['a', 'b'].map((key, i) => ({ time: i + 1, payload: payload(key) }));
+    await writer.append(batches, true);
+    await writer.seal();
+    const bytes = (await medium.get(part(0))) as Buffer;
+    await replace(medium, part(0), bytes.subarray(0, SEGMENT_HEADER_BYTES + (bytes.length - SEGMENT_HEADER_BYTES) / 2));
+    const reader = new SegmentReader(layout, text, { framed: true });
+    expect(() => read(reader, medium, [0, 1])).toThrow(expect.objectContaining({ code: 'CORRUPT', file: part(1) }));
+  });
+
+  it('with a seal that is no number is damaged', async () => {
+    const medium = await segmentOf(['a'], { canAppend: false });
+    const seed = frameSeed(segmentPartName(text, 1));
+    const bytes = Buffer.alloc(SEGMENT_HEADER_BYTES + 25);
+    encodeSegmentHeader(seed).copy(bytes);
+    writeFrame(bytes, SEGMENT_HEADER_BYTES, { seed, groupStart: 0, kind: FRAME_SEAL, time: 0, payload: Buffer.from([0x80]) });
+    await replace(medium, part(1), bytes);
+    const reader = new SegmentReader(layout, text, { framed: true });
+    expect(() => read(reader, medium, [0, 1])).toThrow(expect.objectContaining({ code: 'CORRUPT', file: part(1) }));
   });
 });
