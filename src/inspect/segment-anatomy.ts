@@ -167,9 +167,10 @@ class Dissection {
     const left = this.#bytes.length - this.#at;
     if (left <= 0) return { kind: 'none', bytes: 0 };
     const used = usedBytes(this.#bytes, this.#at);
-    if (used === 0) return { kind: 'allocated', bytes: left };
+    // Nothing is allocated ahead in an object, so zeros are damage, too.
+    if (used === 0 && !this.#isPart) return { kind: 'allocated', bytes: left };
     if (!this.#sealed) return { kind: 'torn', bytes: used };
-    this.#damage.push({ start: this.#at, end: this.#at + used, what: 'bytes follow the seal' });
+    this.#damage.push({ start: this.#at, end: this.#isPart ? this.#bytes.length : this.#at + used, what: 'bytes follow the seal' });
     return { kind: 'none', bytes: 0 };
   }
 }

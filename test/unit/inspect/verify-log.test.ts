@@ -109,4 +109,15 @@ describe('verifying a log', () => {
     expect((await findings(zoo)).filter(({ severity }) => severity === 'damage')).toEqual([]);
     expect([...(await naiveValues(zoo)).keys()]).toEqual(['a', 'b', 'c']);
   });
+
+  it('names zeros behind the seal of an object, which a reader takes for damage, too', async () => {
+    const { zoo, parts } = await framed(['a']);
+    const name = parts[1] as string;
+    const bytes = (await zoo.medium.get(name)) as Buffer;
+    await zoo.medium.delete([name]);
+    await zoo.medium.putIfAbsent(name, Buffer.concat([bytes, Buffer.alloc(1)]));
+    expect(await findings(zoo)).toMatchObject([{ severity: 'damage', file: name, what: 'bytes follow the seal' }]);
+    expect((await repairStore(zoo, { apply: true })).actions).toHaveLength(1);
+    expect([...(await naiveValues(zoo)).keys()]).toEqual(['a']);
+  });
 });
