@@ -12,7 +12,7 @@ import type { Absorbed, Root } from '../format/root.ts';
 import { type ListedSegment, listLog } from '../log/log-listing.ts';
 import type { Medium } from '../medium/medium.ts';
 import { runAsync } from '../medium/steps.ts';
-import { dissectSegment, type SegmentAnatomy, type SegmentFrame } from './segment-anatomy.ts';
+import { dissectSegment, miscountedSeal, type SegmentAnatomy, type SegmentFrame } from './segment-anatomy.ts';
 
 export interface SalvagedSegment {
   readonly segment: ListedSegment;
@@ -93,7 +93,10 @@ async function salvageParts(
     if (bytes === undefined) return undefined;
     const anatomy = dissectSegment(bytes, id);
     for (const frame of anatomy.frames) if (frame.kind === 'batch') frames.push(frame);
-    for (const { start, end, what } of anatomy.damage) damage.push({ file, offset: start, bytes: end - start, what });
+    const isCountable = isWithoutGaps && parts[0] === 0 && damage.length === 0 && anatomy.damage.length === 0;
+    const miscounted = isCountable ? miscountedSeal(anatomy, frames.length) : undefined;
+    for (const { start, end, what } of miscounted === undefined ? anatomy.damage : [miscounted])
+      damage.push({ file, offset: start, bytes: end - start, what });
     sealed ||= anatomy.sealed;
   }
   if (damage.length === 0) return undefined;

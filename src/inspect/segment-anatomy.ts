@@ -60,6 +60,13 @@ export function dissectSegment(bytes: Buffer, id: string): SegmentAnatomy {
   return new Dissection(bytes, id).run();
 }
 
+/** The seal of a segment of objects, if it counts other batches than stand in the objects up to it, which are all there and whole. */
+export function miscountedSeal({ frames }: SegmentAnatomy, batches: number): DamagedRange | undefined {
+  const seal = frames.find(({ kind }) => kind === 'seal');
+  if (seal === undefined || seal.count === batches) return undefined;
+  return { start: seal.start, end: seal.end, what: `the seal counts ${seal.count} batches, but ${batches} are there` };
+}
+
 class Dissection {
   readonly #bytes: Buffer;
   readonly #seed: number;
@@ -106,6 +113,8 @@ class Dissection {
       this.#take(found.frame);
       return true;
     }
+    if (this.#isPart && this.#at === SEGMENT_HEADER_BYTES && this.#at === this.#bytes.length)
+      return this.#judge('no frame follows the header');
     if (found.state === 'end' && usedBytes(this.#bytes, this.#at) === 0 && (!this.#isPart || this.#at >= this.#bytes.length)) return false;
     return this.#judge(found.state === 'end' ? 'zeros stand where a frame was' : 'a frame is damaged');
   }
@@ -158,9 +167,10 @@ class Dissection {
     const left = this.#bytes.length - this.#at;
     if (left <= 0) return { kind: 'none', bytes: 0 };
     const used = usedBytes(this.#bytes, this.#at);
-    if (used === 0) return { kind: 'allocated', bytes: left };
+    // Nothing is allocated ahead in an object, so zeros are damage, too.
+    if (used === 0 && !this.#isPart) return { kind: 'allocated', bytes: left };
     if (!this.#sealed) return { kind: 'torn', bytes: used };
-    this.#damage.push({ start: this.#at, end: this.#at + used, what: 'bytes follow the seal' });
+    this.#damage.push({ start: this.#at, end: this.#isPart ? this.#bytes.length : this.#at + used, what: 'bytes follow the seal' });
     return { kind: 'none', bytes: 0 };
   }
 }

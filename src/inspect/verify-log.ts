@@ -8,7 +8,7 @@ import { type NamespaceLayout, segmentPartName } from '../format/layout.ts';
 import type { Root } from '../format/root.ts';
 import { type ListedSegment, listLog } from '../log/log-listing.ts';
 import { runAsync } from '../medium/steps.ts';
-import { type DamagedRange, dissectSegment, type SegmentAnatomy } from './segment-anatomy.ts';
+import { type DamagedRange, dissectSegment, miscountedSeal, type SegmentAnatomy } from './segment-anatomy.ts';
 import { readObject, type VerifyContext } from './verify-context.ts';
 
 export interface LogCensus {
@@ -53,7 +53,8 @@ export class LogVerifier {
       anatomy = dissectSegment(bytes, segment.text);
     }
     const absorbed = this.#root.absorbed.get(segment.text);
-    const covered = this.#isBelowHorizon(segment) ? Number.POSITIVE_INFINITY : (absorbed?.offset ?? 0);
+    const isDone = this.#isBelowHorizon(segment) || absorbed?.sealed === true;
+    const covered = isDone ? Number.POSITIVE_INFINITY : (absorbed?.offset ?? 0);
     for (const range of anatomy.damage) this.#reportDamage(name, range, covered >= range.end);
     this.#reportDisorder(name, anatomy);
     this.#reportTail(name, anatomy, covered);
@@ -68,7 +69,7 @@ export class LogVerifier {
         action: 'nothing',
       });
     }
-    if (!this.#isBelowHorizon(segment) && absorbed?.sealed !== true) this.#countTail(anatomy, covered);
+    this.#countTail(anatomy, covered);
   }
 
   #isBelowHorizon({ id }: ListedSegment): boolean {
@@ -153,18 +154,9 @@ export class LogVerifier {
       if (part >= covered) this.#countTail(anatomy, -1);
       isWhole &&= anatomy.damage.length === 0;
       batches += anatomy.frames.filter(({ kind }) => kind === 'batch').length;
-      this.#checkSealCount(name, anatomy, isWhole && listed[0] === 0 ? batches : undefined);
+      const miscounted = isWhole && listed[0] === 0 ? miscountedSeal(anatomy, batches) : undefined;
+      if (miscounted !== undefined) this.#reportDamage(name, miscounted, part < covered);
     }
-  }
-
-  #checkSealCount(file: string, { frames }: SegmentAnatomy, batches: number | undefined): void {
-    const seal = frames.find(({ kind }) => kind === 'seal');
-    if (seal === undefined || batches === undefined || seal.count === batches) return;
-    this.#reportDamage(
-      file,
-      { start: seal.start, end: seal.end, what: `the seal counts ${seal.count} batches, but ${batches} are there` },
-      false,
-    );
   }
 
   #reportGap(file: string): void {

@@ -68,8 +68,6 @@ export class SegmentReader {
   readonly #seed: number;
   readonly #onDamage: ((error: PeatError, lostBytes: number) => void) | undefined;
   #framesRead = 0;
-  /** Taken, and not handed out: a read that failed half way leaves them to the next one. */
-  #frames: ReadFrame[] = [];
   #startedAtZero: boolean;
   /** Where, and up to where, a later group was last looked for in vain; the search is not repeated for the same bytes. */
   #searched = { offset: -1, bytes: -1 };
@@ -91,20 +89,33 @@ export class SegmentReader {
 
   /**
    * New frames, until nothing more is there or `bytesMax` bytes were read (at least one frame is, if there is one).
-   * Undefined if the segment, or a part that a listing showed, is gone: list again.
+   * Undefined if the segment, or a part that a listing showed, is gone: list again. Then, and after any error, it stands where it stood before:
+   * frames that were not handed out are read again.
    *
    * @param options.parts on media without append, the objects that the latest listing showed
    * @throws PeatError `CORRUPT`
    */
   *read(options: { bytesMax?: number; parts?: readonly number[] | undefined } = {}): Steps<ReadFrame[] | undefined> {
+    if (this.sealed) return [];
     const bytesMax = options.bytesMax ?? Number.POSITIVE_INFINITY;
-    const isThere = this.framed ? yield* this.#readParts(options.parts ?? [], bytesMax) : yield* this.#readFile(bytesMax);
-    return isThere ? this.#frames.splice(0) : undefined;
+    const { offset, gaps } = this;
+    const framesRead = this.#framesRead;
+    let frames: ReadFrame[] | undefined;
+    try {
+      frames = this.framed ? yield* this.#readParts(options.parts ?? [], bytesMax) : yield* this.#readFile(bytesMax);
+    } finally {
+      if (frames === undefined) {
+        this.offset = offset;
+        this.gaps = gaps;
+        this.sealed = false;
+        this.#framesRead = framesRead;
+      }
+    }
+    return frames;
   }
 
   /** A root has taken in everything up to `offset`: reading goes on behind it. */
   skipTo(offset: number): void {
-    this.#frames = this.#frames.filter(({ end }) => end > offset);
     if (offset <= this.offset) return;
     this.offset = offset;
     this.tornBytes = 0;
@@ -113,76 +124,77 @@ export class SegmentReader {
 
   // ---- one appended file
 
-  /** False if it is gone. */
-  *#readFile(bytesMax: number): Steps<boolean> {
+  *#readFile(bytesMax: number): Steps<ReadFrame[] | undefined> {
+    const frames: ReadFrame[] = [];
     let want = this.offset === 0 ? CHUNK_BYTES : PEEK_BYTES;
     let taken = 0;
     while (!this.sealed && taken < bytesMax) {
       const base = this.offset;
       const chunk = yield* getSteps(this.#name, { offset: base, length: want });
-      if (chunk === undefined) return false;
-      if (base === 0 && !(yield* this.#readHeader(chunk))) return true;
-      const stop = this.#parse(chunk, base);
+      if (chunk === undefined) return undefined;
+      if (base === 0 && !(yield* this.#readHeader(chunk, frames))) return frames;
+      const stop = this.#parse(chunk, base, frames);
       taken += this.offset - base;
       if (stop.state === 'end' && isZeroFrom(chunk, stop.at)) {
         // The file ends with the chunk, or blocks allocated ahead begin in it; else more may follow.
-        if (chunk.length < want || stop.at < chunk.length) return true;
+        if (chunk.length < want || stop.at < chunk.length) return frames;
         want = CHUNK_BYTES;
       } else if (stop.state === 'short' && chunk.length === want) {
         want = Math.max(stop.bytes, CHUNK_BYTES);
-      } else if (!(yield* this.#judge(chunk.subarray(stop.at)))) {
-        return true;
+      } else if (!(yield* this.#judge(chunk.subarray(stop.at), frames))) {
+        return frames;
       }
     }
-    return true;
+    return frames;
   }
 
   /** Checks the header and steps over it; false if the file is still too short or torn there. */
-  *#readHeader(chunk: Buffer): Steps<boolean> {
+  *#readHeader(chunk: Buffer, frames: ReadFrame[]): Steps<boolean> {
     if (isSegmentHeader(chunk, this.#seed)) {
       this.offset = SEGMENT_HEADER_BYTES;
       return true;
     }
     if (chunk.length === 0) return false;
-    return yield* this.#judge(chunk);
+    return yield* this.#judge(chunk, frames);
   }
 
   /** Parses all whole frames of a chunk that starts at `base`; moves `offset` behind them. */
-  #parse(chunk: Buffer, base: number): { state: 'end' | 'bad' | 'short'; at: number; bytes: number } {
+  #parse(chunk: Buffer, base: number, frames: ReadFrame[]): { state: 'end' | 'bad' | 'short'; at: number; bytes: number } {
     let at = this.offset - base;
     while (!this.sealed) {
       const found = frameAt(chunk, at, { seed: this.#seed, base });
       if (found.state !== 'frame') return { state: found.state, at, bytes: found.state === 'short' ? found.bytes : 0 };
-      this.#take(found.frame);
+      this.#take(found.frame, frames);
       at = found.frame.end - base;
     }
     return { state: 'end', at, bytes: 0 };
   }
 
-  #take(frame: Frame): void {
+  #take(frame: Frame, frames: ReadFrame[]): void {
     if (frame.kind === FRAME_SEAL) {
-      const count = new ByteReader(frame.payload).varint();
-      if (this.#startedAtZero && this.#onDamage === undefined && count !== this.#framesRead) {
-        throw corrupt(this.#name, frame.start, `the seal counts ${count} frames, but ${this.#framesRead} were read`);
-      }
-      this.sealed = true;
+      this.#seal(frame, this.#name, this.#framesRead);
     } else {
-      this.#frames.push(this.#decode(frame, frame.end, this.#name));
+      frames.push(this.#decode(frame, frame.end, this.#name));
       this.#framesRead++;
     }
     this.offset = frame.end;
     this.tornBytes = 0;
   }
 
+  #seal(frame: Frame, name: string, framesRead: number): void {
+    if (this.#onDamage === undefined) {
+      const count = parsed(frame, name, () => new ByteReader(frame.payload).varint());
+      if (this.#startedAtZero && this.gaps === 0 && count !== framesRead) {
+        throw corrupt(name, frame.start, `the seal counts ${count} frames, but ${framesRead} were read`);
+      }
+    }
+    this.sealed = true;
+  }
+
   #decode(frame: Frame, end: number, name: string): ReadFrame {
     const stamp: Stamp = { time: frame.time, writer: this.id.writer, sub: 0 };
     const entries: Entry[] = [];
-    try {
-      decodeBatch(frame.payload, stamp, (entry) => entries.push(entry));
-    } catch (error) {
-      if (!(error instanceof MalformedError)) throw error;
-      throw corrupt(name, frame.start + FRAME_HEADER_BYTES + error.offset, 'the batch does not parse, although its checksum matches');
-    }
+    parsed(frame, name, () => decodeBatch(frame.payload, stamp, (entry) => entries.push(entry)));
     return { stamp, end, bytes: frame.end - frame.start, entries };
   }
 
@@ -193,7 +205,7 @@ export class SegmentReader {
    * A read is not atomic: it may have taken these bytes before they were written, and those of a later group after they were synced. A read
    * that begins after the later group was seen has them all, so only such a one is believed.
    */
-  *#judge(seen: Buffer): Steps<boolean> {
+  *#judge(seen: Buffer, frames: ReadFrame[]): Steps<boolean> {
     const file = { seed: this.#seed, base: this.offset };
     let later: Frame | undefined;
     for (let before = seen; ; ) {
@@ -212,24 +224,24 @@ export class SegmentReader {
         this.tornBeforeSeal = hasSeal(rest, file);
         return false;
       }
-      if (isConfirmed) return this.#passOver(findNextFrame(rest, 1, file) ?? later);
+      if (isConfirmed) return this.#passOver(findNextFrame(rest, 1, file) ?? later, frames);
       before = rest;
     }
   }
 
   /** Bytes that were durable once are bad: in a repair, goes on behind them. */
-  #passOver(next: Frame): true {
+  #passOver(next: Frame, frames: ReadFrame[]): true {
     const damage = corrupt(this.#name, this.offset, 'a frame is damaged');
     if (this.#onDamage === undefined) throw damage;
     this.#onDamage(damage, next.start - this.offset);
-    this.#take(next);
+    this.#take(next, frames);
     return true;
   }
 
   // ---- one object a group
 
-  /** False if a listed one is gone. */
-  *#readParts(parts: readonly number[], bytesMax: number): Steps<boolean> {
+  *#readParts(parts: readonly number[], bytesMax: number): Steps<ReadFrame[] | undefined> {
+    const frames: ReadFrame[] = [];
     let taken = 0;
     const listed = new Set(parts);
     const end = (parts.at(-1) ?? -1) + 1;
@@ -237,29 +249,30 @@ export class SegmentReader {
       // One that the listing lacks may have been put while it ran, before a later one that it shows.
       const name = segmentPartName(this.#name, part);
       const bytes = yield* getSteps(name);
-      if (bytes === undefined && listed.has(part)) return false;
+      if (bytes === undefined && listed.has(part)) return undefined;
       if (bytes === undefined) {
         this.gaps++;
       } else {
-        this.#parsePart(name, bytes, part);
+        this.#parsePart(name, bytes, { part, frames });
         taken += bytes.length;
       }
       // Not before: a damaged object is met again by the next read.
       this.offset = part + 1;
     }
-    return true;
+    return frames;
   }
 
-  #parsePart(name: string, bytes: Buffer, part: number): void {
+  #parsePart(name: string, bytes: Buffer, { part, frames }: { part: number; frames: ReadFrame[] }): void {
     const seed = frameSeed(segmentPartName(this.text, part));
     let at = SEGMENT_HEADER_BYTES;
-    const frames: ReadFrame[] = [];
+    const before = frames.length;
     try {
       if (!isSegmentHeader(bytes, seed)) throw corrupt(name, 0, 'the header is damaged');
+      if (at === bytes.length) throw corrupt(name, at, 'no frame follows the header');
       while (at < bytes.length) {
         const found = frameAt(bytes, at, { seed, base: 0 });
         if (found.state !== 'frame') throw corrupt(name, at, 'a frame is damaged');
-        if (found.frame.kind === FRAME_SEAL) this.sealed = true;
+        if (found.frame.kind === FRAME_SEAL) this.#seal(found.frame, name, this.#framesRead + frames.length - before);
         else frames.push(this.#decode(found.frame, part + 1, name));
         at = found.frame.end;
       }
@@ -267,8 +280,17 @@ export class SegmentReader {
       if (this.#onDamage === undefined) throw error;
       this.#onDamage(error as PeatError, bytes.length - at);
     }
-    for (const frame of frames) this.#frames.push(frame);
-    this.#framesRead += frames.length;
+    this.#framesRead += frames.length - before;
+  }
+}
+
+/** @throws PeatError `CORRUPT` where a payload with the right checksum is none */
+function parsed<T>(frame: Frame, name: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (!(error instanceof MalformedError)) throw error;
+    throw corrupt(name, frame.start + FRAME_HEADER_BYTES + error.offset, 'the frame does not parse, although its checksum matches');
   }
 }
 

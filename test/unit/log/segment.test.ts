@@ -8,7 +8,6 @@ import { SegmentReader } from '../../../src/log/segment-reader.ts';
 import { openSegmentWriter, type SegmentWriter } from '../../../src/log/segment-writer.ts';
 import { MemoryMedium } from '../../../src/medium/memory-medium.ts';
 import { runBlocking } from '../../../src/medium/steps.ts';
-import { FaultyMedium } from '../../support/faulty-medium.ts';
 
 const layout = namespaceLayout('test');
 const id: SegmentId = { root: 0, writer: 'aaaaaaaaaaaaaaab', sequence: 0 };
@@ -65,27 +64,6 @@ describe('an appended segment', () => {
       expect(runBlocking(reader.read(), { medium, system: nodeSystem })).toEqual([]);
     }
     expect(seen).toEqual(['a', 'b', 'c']);
-  });
-
-  it('hands out what a read had taken that failed half way, but for what a root has absorbed meanwhile', async () => {
-    const ends: number[] = [];
-    for (const key of ['a', 'b', 'c']) {
-      ends.push(...(await writer.append([{ time: 1, payload: payload(key, 'x'.repeat(200_000)) }], true)));
-    }
-    const faulty = new FaultyMedium(medium);
-    for (const [skipped, left] of [
-      [0, ['a', 'b', 'c']],
-      [ends[0] as number, ['b', 'c']],
-    ] as const) {
-      const reader = new SegmentReader(layout, text, { framed: false });
-      faulty.inject({ when: { op: 'get' }, skip: 1 });
-      expect(() => runBlocking(reader.read(), { medium: faulty, system: nodeSystem })).toThrow(
-        expect.objectContaining({ code: 'STORAGE' }),
-      );
-      reader.skipTo(skipped);
-      const frames = runBlocking(reader.read(), { medium: faulty, system: nodeSystem }) ?? [];
-      expect(frames.flatMap(({ entries }) => entries.map(({ key }) => key as string))).toEqual(left);
-    }
   });
 
   it('is read on from where a root has absorbed it', async () => {
@@ -282,22 +260,6 @@ describe('a segment of objects', () => {
     await medium.putIfAbsent(part, damaged);
     const reader = new SegmentReader(layout, text, { framed: true });
     for (let i = 0; i < 2; i++) expect(() => read(reader, [0, 1, 2])).toThrow(expect.objectContaining({ code: 'CORRUPT', file: part }));
-  });
-
-  it('hands out what a read had taken that failed half way', async () => {
-    for (const key of ['a', 'b', 'c']) await writer.append([{ time: 1, payload: payload(key) }], true);
-    const faulty = new FaultyMedium(medium);
-    const reader = new SegmentReader(layout, text, { framed: true });
-    const keys = (): string[] =>
-      (runBlocking(reader.read({ parts: [0, 1, 2] }), { medium: faulty, system: nodeSystem }) ?? []).flatMap(({ entries }) =>
-        entries.map((entry) => entry.key as string),
-      );
-    faulty.inject({ when: { op: 'get', name: /00000001$/ } });
-    expect(keys).toThrow(expect.objectContaining({ code: 'STORAGE' }));
-    faulty.inject({ when: { op: 'get', name: /00000002$/ } });
-    expect(keys).toThrow(expect.objectContaining({ code: 'STORAGE' }));
-    expect(keys()).toEqual(['a', 'b', 'c']);
-    expect(keys()).toEqual([]);
   });
 
   it('skips and counts an object that is missing before later ones', async () => {
