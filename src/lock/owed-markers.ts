@@ -5,6 +5,7 @@
  * Who is about to close the medium settles first: the pauses get short, and what is still owed after a while is told, for nobody will
  * write it any more.
  */
+import { setMaxListeners } from 'node:events';
 import { isPeatError } from '../base/errors.ts';
 import type { System } from '../base/system.ts';
 
@@ -29,6 +30,8 @@ export class OwedMarkers {
 
   constructor(system: System) {
     this.#system = system;
+    // Each one that is owed waits for it, and there may be many: Node would take that for a leak.
+    setMaxListeners(0, this.#hurry.signal);
   }
 
   /** Goes on trying in the background. */
