@@ -18,6 +18,8 @@ export class Snapshot<T> {
   readonly #retentionMs: number;
   readonly #takenAtMs: number;
   #state: State | undefined;
+  /** It has let its state go by itself, and says so each time. */
+  #isExpired = false;
 
   /** @internal */
   constructor(reader: NamespaceReader, options: { state: State; system: System; retentionMs: number }) {
@@ -34,13 +36,15 @@ export class Snapshot<T> {
   }
 
   #held(): State {
-    const state = this.#state;
-    if (state === undefined) throw new PeatError('CLOSED', 'the snapshot is closed');
-    if (this.#system.monotonicNowMs() - this.#takenAtMs > this.#retentionMs) {
-      this.close();
+    if (this.#system.monotonicNowMs() - this.#takenAtMs > this.#retentionMs && this.#state !== undefined) {
+      this.#state = undefined;
+      this.#isExpired = true;
+    }
+    if (this.#isExpired) {
       throw new PeatError('SNAPSHOT_EXPIRED', `the snapshot is older than ${this.#retentionMs / 1000} s; take a new one`);
     }
-    return state;
+    if (this.#state === undefined) throw new PeatError('CLOSED', 'the snapshot is closed');
+    return this.#state;
   }
 
   /** @throws PeatError `SNAPSHOT_EXPIRED`, `CLOSED`, `CORRUPT` */
@@ -71,6 +75,7 @@ export class Snapshot<T> {
   /** Lets the memory go. Idempotent. */
   close(): void {
     this.#state = undefined;
+    this.#isExpired = false;
   }
 
   [Symbol.dispose](): void {
