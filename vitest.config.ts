@@ -7,6 +7,7 @@ const project = (name: string, testTimeout: number) => ({
 export default defineConfig({
   test: {
     reporters: ['default', './.ci/tally.ts'],
+    coverage: { include: ['src/**', 'compactor/**'], reporter: ['text'], reportsDirectory: 'node_modules/.coverage' },
     projects: [
       project('unit', 20_000),
       project('contract', 60_000),
