@@ -30,8 +30,6 @@ export async function mayCompact(context: { medium: Medium; system: System; layo
   return true;
 }
 
-let processFacts: ProcessFacts | undefined;
-
 export interface CompactorLockContext {
   readonly medium: Medium;
   readonly system: System;
@@ -41,12 +39,11 @@ export interface CompactorLockContext {
 }
 
 export function compactorLock(context: CompactorLockContext): TicketLock {
-  processFacts ??= nodeProcessFacts();
   const { medium, system, layout, tracer } = context;
   return new TicketLock({
     medium,
     system,
-    facts: context.facts ?? processFacts,
+    facts: context.facts ?? nodeProcessFacts(),
     prefix: lockPrefix('compactor', layout.namespace),
     name: `compactor of ${layout.namespace}`,
     tracer,

@@ -28,7 +28,9 @@ export async function locker(life: Life): Promise<void> {
     const kind = random.next();
     const name = random.pick(NAMES);
     const before = historyOf(life, kind < 0.15 ? '' : name).highest;
-    const options = { maxWaitMs: random.pick([1000, 60_000, 600_000]), leaseMs: random.pick([3000, 15_000, 60_000]) };
+    // Not the place of the call: that is another one in each build.
+    const purpose = process.name;
+    const options = { purpose, maxWaitMs: random.pick([1000, 60_000, 600_000]), leaseMs: random.pick([3000, 15_000, 60_000]) };
     const { result: lock } = await life.attempt(`lock ${kind < 0.15 ? 'all' : name}`, async () => {
       if (kind < 0.15) return await store.exclusive(options);
       return await store.lock(name, { ...options, mode: random.chance(0.3) ? 'shared' : 'exclusive' });

@@ -10,7 +10,7 @@
  * @typedef {object} Mutant
  * @property {string} name
  * @property {string} rule of `docs/protocol.md`
- * @property {number} seed finds it
+ * @property {number} [seed] finds it; without one, no seed is known that does
  * @property {readonly Edit[]} edits
  */
 
@@ -20,7 +20,6 @@ export const MUTANTS = [
   {
     name: 'no commit check',
     rule: 'A2',
-    seed: 0,
     edits: [
       {
         file: 'src/manifest/commit-root.ts',
@@ -45,7 +44,7 @@ export const MUTANTS = [
   {
     name: 'no floor for stamps',
     rule: 'A5',
-    seed: 0,
+    seed: 24,
     edits: [
       { file: 'src/write/writer-root.ts', from: '    this.#options.observe(root.maxStamp?.time ?? 0);\n', to: '' },
       { file: 'src/write/namespace-writer.ts', from: '    clock.observe(this.#options.seenTime());\n', to: '' },
@@ -66,19 +65,16 @@ export const MUTANTS = [
   {
     name: 'acknowledges in a drain',
     rule: 'A6',
-    seed: 0,
     edits: [{ file: 'src/write/post-check.ts', from: 'opened >= Math.max(root.horizon, root.drain)', to: 'opened >= root.horizon' }],
   },
   {
     name: 'repeats what is unknown',
     rule: 'A6, A9',
-    seed: 0,
     edits: [{ file: 'src/write/post-check.ts', from: "? 'unknown' : 'dead'", to: "? 'dead' : 'dead'" }],
   },
   {
     name: 'seals before the check',
     rule: 'A8',
-    seed: 0,
     edits: [
       {
         file: 'src/write/namespace-writer.ts',
@@ -108,13 +104,11 @@ export const MUTANTS = [
   {
     name: 'forgets without a mark',
     rule: 'A9',
-    seed: 0,
     edits: [{ file: 'compactor/upkeep.ts', from: '    if (!sealed) forgot = Math.max(forgot, number + 1);\n', to: '' }],
   },
   {
     name: 'a horizon in one step',
     rule: 'A10',
-    seed: 0,
     edits: [
       { file: 'compactor/pass.ts', from: '  const horizon = nextHorizon(base.root, fold);\n', to: '' },
       {
@@ -127,7 +121,6 @@ export const MUTANTS = [
   {
     name: 'finishes a drain half way',
     rule: 'A10',
-    seed: 0,
     edits: [
       {
         file: 'compactor/upkeep.ts',
@@ -139,7 +132,6 @@ export const MUTANTS = [
   {
     name: 'tombstones go early',
     rule: 'A11',
-    seed: 0,
     edits: [
       {
         file: 'compactor/rewrite.ts',
@@ -151,7 +143,6 @@ export const MUTANTS = [
   {
     name: 'tombstones go from above',
     rule: 'A11',
-    seed: 0,
     edits: [
       {
         file: 'compactor/rewrite.ts',
@@ -163,7 +154,7 @@ export const MUTANTS = [
   {
     name: 'unsealed segments go',
     rule: 'A12',
-    seed: 0,
+    seed: 11,
     edits: [
       {
         file: 'compactor/upkeep.ts',
@@ -187,7 +178,7 @@ export const MUTANTS = [
   {
     name: 'reads the root before the log',
     rule: 'A13',
-    seed: 0,
+    seed: 120,
     edits: [
       {
         file: 'src/read/view.ts',
@@ -199,7 +190,6 @@ export const MUTANTS = [
   {
     name: 'passes over what is gone',
     rule: 'A13',
-    seed: 0,
     edits: [
       {
         file: 'src/log/record-log.ts',
@@ -216,7 +206,6 @@ export const MUTANTS = [
   {
     name: 'no second look',
     rule: 'A13, B2',
-    seed: 0,
     edits: [
       {
         file: 'src/read/view.ts',
@@ -228,7 +217,6 @@ export const MUTANTS = [
   {
     name: 'does not wait for a drain',
     rule: 'A13',
-    seed: 0,
     edits: [{ file: 'src/read/view.ts', from: "return this.#usesDraining(root, true) ? 'draining' : 'fresh';", to: "return 'fresh';" }],
   },
   {
@@ -246,7 +234,6 @@ export const MUTANTS = [
   {
     name: 'tables of other passes go',
     rule: 'A14',
-    seed: 0,
     edits: [
       {
         file: 'compactor/cleanup.ts',
@@ -258,7 +245,7 @@ export const MUTANTS = [
   {
     name: 'a failed pass takes its tables along',
     rule: 'A14',
-    seed: 0,
+    seed: 11,
     edits: [
       {
         file: 'compactor/pass.ts',
@@ -276,7 +263,7 @@ export const MUTANTS = [
   {
     name: 'acknowledges before the sync',
     rule: 'A15',
-    seed: 0,
+    seed: 35,
     edits: [
       {
         file: 'src/log/segment-writer.ts',
@@ -288,7 +275,7 @@ export const MUTANTS = [
   {
     name: 'goes on in a failed segment',
     rule: 'A15',
-    seed: 0,
+    seed: 35,
     edits: [
       {
         file: 'src/log/segment-writer.ts',
@@ -324,7 +311,7 @@ export const MUTANTS = [
   {
     name: 'an unknown update is repeated',
     rule: 'B4',
-    seed: 0,
+    seed: 249,
     edits: [
       {
         file: 'src/update/record-check.ts',
@@ -336,7 +323,7 @@ export const MUTANTS = [
   {
     name: 'stamps by the clock',
     rule: 'B7',
-    seed: 0,
+    seed: 18,
     edits: [
       {
         file: 'src/update/attempt.ts',
@@ -348,7 +335,7 @@ export const MUTANTS = [
   {
     name: 'void records count',
     rule: 'B8',
-    seed: 0,
+    seed: 10,
     edits: [{ file: 'src/log/record-log.ts', from: "  if (record.root < root.horizon) return 'void';\n", to: '' }],
   },
   {
@@ -366,7 +353,6 @@ export const MUTANTS = [
   {
     name: 'torn updates count',
     rule: 'B9',
-    seed: 0,
     edits: [
       {
         file: 'src/log/record-log.ts',
@@ -378,7 +364,7 @@ export const MUTANTS = [
   {
     name: 'secondaries are not looked after',
     rule: 'B9',
-    seed: 0,
+    seed: 72,
     edits: [
       {
         file: 'src/update/attempt.ts',
@@ -397,7 +383,7 @@ export const MUTANTS = [
   {
     name: 'numbers are used again',
     rule: 'C1, C4',
-    seed: 0,
+    seed: 2,
     edits: [
       {
         file: 'src/lock/ticket-queue.ts',
@@ -414,13 +400,13 @@ export const MUTANTS = [
   {
     name: 'does not notice a theft',
     rule: 'C, dead holders',
-    seed: 0,
+    seed: 175,
     edits: [{ file: 'src/lock/heartbeat.ts', from: '    this.#onLost?.(why);\n', to: '' }],
   },
   {
     name: 'steals from the living',
     rule: 'C, dead holders',
-    seed: 0,
+    seed: 9,
     edits: [
       { file: 'src/lock/holder-watch.ts', from: 'return watched.silentMs >= leaseMs;', to: 'return watched.silentMs >= leaseMs / 10;' },
     ],
@@ -428,7 +414,7 @@ export const MUTANTS = [
   {
     name: 'overlooks the structural lock',
     rule: 'C6',
-    seed: 0,
+    seed: 2,
     edits: [
       {
         file: 'src/lock/named-locks.ts',

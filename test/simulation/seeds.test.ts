@@ -7,7 +7,7 @@ import { MUTANTS } from './mutants.mjs';
 import { simulateApart } from './run-apart.ts';
 
 const FIRST_SEEDS = 60;
-const TELLING_SEEDS = [...new Set(MUTANTS.map(({ seed }) => seed))].filter((seed) => seed >= FIRST_SEEDS);
+const TELLING_SEEDS = [...new Set(MUTANTS.flatMap(({ seed = 0 }) => (seed < FIRST_SEEDS ? [] : [seed])))];
 
 describe('the simulated protocol', () => {
   it(`keeps its promises in ${FIRST_SEEDS} scenarios, from writers alone to all faults at once`, async () => {
