@@ -5,7 +5,8 @@
  * the counts are checked. Only where the whole stack is merged may a tombstone or an expired put be dropped, since nothing older can
  * lie below it then, and only if the horizon has reached the root that absorbed it: no older frame can arrive any more (rule A11).
  *
- * A damaged table does not stop a pass: its shard keeps its tables, and the new entries are put on top.
+ * A table that is damaged, or gone, does not stop a pass: its shard keeps its tables, and the new entries are put on top. Where it is gone since a newer
+ * root has replaced it, that is for nothing: the pass loses its race for the root.
  */
 import { assert, isPeatError } from '../src/base/errors.ts';
 import { maxStamp, type Stamp } from '../src/base/stamp.ts';
@@ -54,7 +55,7 @@ export async function rewriteShard(context: RewriteContext, job: RewriteJob): Pr
   try {
     return await new Rewriting(context, job).run();
   } catch (error) {
-    if (!isPeatError(error, 'CORRUPT')) throw error;
+    if (!isPeatError(error, 'CORRUPT') && !isPeatError(error, 'TEMPORARY')) throw error;
     // The tables written so far are named by nobody.
     const pushed = await new Rewriting(context, { ...job, merge: 0 }).run();
     return { ...pushed, warning: error.message };

@@ -7,7 +7,7 @@ import { toKey } from '../base/key.ts';
 import type { System } from '../base/system.ts';
 import type { NamespaceReader, ReadOptions } from '../read/namespace-reader.ts';
 import type { State } from '../read/state.ts';
-import { snapshotExpired, TableGoneError } from '../read/table-store.ts';
+import { TableGoneError } from '../read/table-store.ts';
 import { ScanIterator } from './scan-iterator.ts';
 import { type ScanOptions, toScan } from './scan-options.ts';
 import { type ScanEntry, visibleValue } from './values.ts';
@@ -54,7 +54,7 @@ export class Snapshot<T> {
       const entry = await this.#reader.find(state, toKey(key), options);
       return visibleValue<T>(entry, this.#system.wallNowMs());
     } catch (error) {
-      throw error instanceof TableGoneError ? snapshotExpired(error) : error;
+      throw error instanceof TableGoneError ? await this.#reader.whyGone(error) : error;
     }
   }
 

@@ -24,7 +24,7 @@ import { findRoots, type RootsFound, rebuildRoot } from './rebuild-root.ts';
 import { pushEntries, replaceTables, type TableSink } from './repair-tables.ts';
 import { type SalvagedSegment, salvageLog } from './salvage-log.ts';
 import { type LostRecord, salvageRecords } from './salvage-records.ts';
-import { type LostRange, salvageTable } from './salvage-table.ts';
+import { isOtherFile, type LostRange, salvageTable } from './salvage-table.ts';
 import { tablesOf } from './verify-tables.ts';
 
 /** Something that is wrong, and what is, or would be, done about it. */
@@ -280,6 +280,12 @@ class Planner implements TableSink {
       const salvaged = salvageTable(bytes, ref);
       const problem = salvaged.problems[0];
       if (problem === undefined) continue;
+      if (isOtherFile((await medium.get(file)) ?? bytes, ref)) {
+        this.#planOther(file, ref);
+        replacements.set(ref, undefined);
+        lostEntries += ref.entries;
+        continue;
+      }
       replacements.set(ref, salvaged.table === undefined ? undefined : this.add(salvaged.table));
       lostEntries += salvaged.lostEntries;
       const saved = ref.entries - salvaged.lostEntries;
@@ -294,12 +300,13 @@ class Planner implements TableSink {
   }
 
   #planMissing(file: string, ref: TableRef): void {
-    this.#actions.push({
-      file,
-      what: `the file is gone, of which the root names a table at byte ${ref.offset}`,
-      does: 'let the table go',
-      lost: `${ref.entries} entries from ${show(fromKey(ref.first))} to ${show(fromKey(ref.last))}; older versions of them may show again`,
-    });
+    const what = `the file is gone, of which the root names a table at byte ${ref.offset}`;
+    this.#actions.push({ file, what, does: 'let the table go', lost: tableText(ref) });
+  }
+
+  #planOther(file: string, ref: TableRef): void {
+    const what = `whole tables stand in it, but not the one that the root names at byte ${ref.offset}: it is another file`;
+    this.#act({ file, what, does: 'let the table go, and take in nothing of what stands there', lost: tableText(ref) });
   }
 
   add(table: BuiltTable): TableRef {
@@ -309,6 +316,10 @@ class Planner implements TableSink {
     this.#tableBytes += bytes.length;
     return { ...facts, file, offset: 0 };
   }
+}
+
+function tableText({ entries, first, last }: TableRef): string {
+  return `${entries} entries from ${show(fromKey(first))} to ${show(fromKey(last))}; older versions of them may show again`;
 }
 
 function lostText(entries: number, ranges: readonly LostRange[], ref: TableRef): string | undefined {

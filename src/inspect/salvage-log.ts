@@ -9,7 +9,7 @@
 import type { System } from '../base/system.ts';
 import { type NamespaceLayout, segmentPartName } from '../format/layout.ts';
 import type { Absorbed, Root } from '../format/root.ts';
-import { type ListedSegment, listLog } from '../log/log-listing.ts';
+import { type ListedSegment, listLog, partsWithGaps } from '../log/log-listing.ts';
 import type { Medium } from '../medium/medium.ts';
 import { runAsync } from '../medium/steps.ts';
 import { dissectSegment, miscountedSeal, type SegmentAnatomy, type SegmentFrame } from './segment-anatomy.ts';
@@ -41,11 +41,7 @@ export async function salvageLog(context: LogContext, root: Root): Promise<Salva
     const found =
       segment.parts === undefined
         ? await salvageFile(context, segment, from)
-        : await salvageParts(
-            context,
-            segment,
-            segment.parts.filter((part) => part >= from),
-          );
+        : await salvageParts(context, segment, { from, listed: segment.parts.filter((part) => part >= from) });
     if (found !== undefined) salvaged.push(found);
   }
   return salvaged;
@@ -77,23 +73,27 @@ async function salvageFile({ medium, layout }: LogContext, segment: ListedSegmen
 async function salvageParts(
   { medium, layout }: LogContext,
   segment: ListedSegment,
-  parts: readonly number[],
+  { from, listed }: { from: number; listed: readonly number[] },
 ): Promise<SalvagedSegment | undefined> {
   const frames: SegmentFrame[] = [];
   const damage: SalvagedSegment['damage'][number][] = [];
   let sealed = false;
   let isWithoutGaps = true;
-  let next = parts[0] ?? 0;
-  for (const part of parts) {
-    isWithoutGaps &&= part === next;
-    next = part + 1;
+  const isListed = new Set(listed);
+  for (const part of partsWithGaps(listed, from)) {
     const id = segmentPartName(segment.text, part);
     const file = layout.log + id;
     const bytes = await medium.get(file);
-    if (bytes === undefined) return undefined;
+    // Absorbed and deleted since it was listed.
+    if (bytes === undefined && isListed.has(part)) return undefined;
+    if (bytes === undefined) {
+      isWithoutGaps = false;
+      damage.push({ file, offset: 0, bytes: 0, what: 'this object is missing before later ones' });
+      continue;
+    }
     const anatomy = dissectSegment(bytes, id);
     for (const frame of anatomy.frames) if (frame.kind === 'batch') frames.push(frame);
-    const isCountable = isWithoutGaps && parts[0] === 0 && damage.length === 0 && anatomy.damage.length === 0;
+    const isCountable = isWithoutGaps && from === 0 && damage.length === 0 && anatomy.damage.length === 0;
     const miscounted = isCountable ? miscountedSeal(anatomy, frames.length) : undefined;
     for (const { start, end, what } of miscounted === undefined ? anatomy.damage : [miscounted])
       damage.push({ file, offset: start, bytes: end - start, what });
@@ -101,5 +101,5 @@ async function salvageParts(
   }
   if (damage.length === 0) return undefined;
   const files = [...new Set(damage.map(({ file }) => file))];
-  return { segment, files, absorbed: { offset: next, sealed: sealed && isWithoutGaps }, frames, damage };
+  return { segment, files, absorbed: { offset: (listed.at(-1) ?? -1) + 1, sealed: sealed && isWithoutGaps }, frames, damage };
 }

@@ -4,9 +4,11 @@
  * A lost range lies between the last key that could be read before it and the first one behind it. If the lost block held a
  * tombstone, an older version of its key, further down in the stack, shows again: what is lost can't be told apart.
  */
+import { MalformedError } from '../base/bytes.ts';
 import type { Key } from '../base/key.ts';
 import type { TableRef } from '../format/root.ts';
 import { type BuiltTable, TableBuilder } from '../format/table/table-builder.ts';
+import { listTables } from '../format/table/table-file.ts';
 import { dissectTable } from './table-anatomy.ts';
 
 export interface LostRange {
@@ -22,6 +24,19 @@ export interface SalvagedTable {
   readonly lostEntries: number;
   readonly lostRanges: readonly LostRange[];
   readonly problems: readonly { readonly offset: number; readonly what: string }[];
+}
+
+/**
+ * Whether `file` is whole, but not the one that a root names a table of: another table file was put under its name. Nothing in it was lost with the
+ * table, and nothing may be taken from it.
+ */
+export function isOtherFile(file: Buffer, { offset, length, checksum }: TableRef): boolean {
+  try {
+    return !listTables(file).some((table) => table.offset === offset && table.length === length && table.index.checksum === checksum);
+  } catch (error) {
+    if (!(error instanceof MalformedError)) throw error;
+    return false;
+  }
 }
 
 export function salvageTable(bytes: Buffer, ref: TableRef): SalvagedTable {

@@ -6,7 +6,7 @@
  */
 import { type NamespaceLayout, segmentPartName } from '../format/layout.ts';
 import type { Root } from '../format/root.ts';
-import { type ListedSegment, listLog } from '../log/log-listing.ts';
+import { type ListedSegment, listLog, partsWithGaps } from '../log/log-listing.ts';
 import { runAsync } from '../medium/steps.ts';
 import { type DamagedRange, dissectSegment, miscountedSeal, type SegmentAnatomy } from './segment-anatomy.ts';
 import { readObject, type VerifyContext } from './verify-context.ts';
@@ -139,7 +139,7 @@ export class LogVerifier {
     const covered = isDone ? Number.POSITIVE_INFINITY : (absorbed?.offset ?? 0);
     let batches = 0;
     let isWhole = true;
-    for (const part of withGaps(listed, isDone ? (listed[0] ?? 0) : covered)) {
+    for (const part of partsWithGaps(listed, isDone ? (listed[0] ?? 0) : covered)) {
       const id = segmentPartName(segment.text, part);
       const name = this.#layout.log + id;
       const bytes = await readObject(this.#context, name);
@@ -166,25 +166,7 @@ export class LogVerifier {
       file,
       what: 'this object of a segment is missing before later ones',
       meaning: 'the batches in it are lost; reading and compacting pass over it',
-      action: 'restore the file from a backup before the next compaction',
+      action: 'restore the file from a backup before the next compaction; or peat repair, which gives it up',
     });
   }
-}
-
-/** Of a longer gap only the first objects are looked for. */
-const GAP_MAX = 1000;
-
-/**
- * The objects of a segment from `from` on, and those below it that are listed. One that was not listed, although later ones were, may have come
- * while the listing was made, so it is looked for.
- */
-function withGaps(listed: readonly number[], from: number): number[] {
-  const parts: number[] = [];
-  let next = from;
-  for (const part of listed) {
-    for (let missing = Math.max(next, 0); missing < part && missing < next + GAP_MAX; missing++) parts.push(missing);
-    parts.push(part);
-    next = Math.max(next, part + 1);
-  }
-  return parts;
 }

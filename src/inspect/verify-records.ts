@@ -255,7 +255,7 @@ class Round {
 
   #checkContents({ id, root, entries }: SerialRecord): void {
     if (id.stripe >= this.#stripes) this.#reportContents(id, `there are ${this.#stripes} stripes only`);
-    if (root > this.#newest) this.#reportContents(id, `it rests on root ${root}, but the newest one is ${this.#newest}`);
+    if (root > this.#newest) this.#reportRootGone(id, root);
     const keys = new Set<string>();
     for (const { key } of entries) {
       const stripe = stripeOf(key, this.#stripes);
@@ -274,6 +274,17 @@ class Round {
       }
       stamps.set(key, stamp);
     }
+  }
+
+  /** A root can be seen before its name is durable, and a record that rests on it is durable at once. */
+  #reportRootGone(id: RecordId, root: number): void {
+    this.#add(id, {
+      severity: 'warning',
+      code: 'root-gone',
+      what: `it rests on root ${root}, but the newest one is ${this.#newest}`,
+      meaning: 'a power cut took that root before it was durable, and then nothing is lost; or someone has deleted it',
+      action: 'if nobody cut the power: restore a backup, or see that nothing else was deleted',
+    });
   }
 
   #reportContents(id: RecordId, what: string): void {

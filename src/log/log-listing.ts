@@ -59,3 +59,21 @@ function parseListing(layout: NamespaceLayout, objects: readonly ListedObject[])
   }
   return { segments, records };
 }
+
+/** Of a longer gap only the first objects are looked for: a file that someone named like a far later object is no reason to ask for millions. */
+const GAP_MAX = 1000;
+
+/**
+ * The objects of a segment from `from` on, and those below it that are listed. One that was not listed, although later ones were, may have come
+ * while the listing was made, so it is to be looked for.
+ */
+export function partsWithGaps(listed: readonly number[], from: number): number[] {
+  const parts: number[] = [];
+  let next = from;
+  for (const part of listed) {
+    for (let missing = Math.max(next, 0); missing < part && missing < next + GAP_MAX; missing++) parts.push(missing);
+    parts.push(part);
+    next = Math.max(next, part + 1);
+  }
+  return parts;
+}

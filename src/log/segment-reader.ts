@@ -27,6 +27,7 @@ import {
 } from '../format/frame.ts';
 import { type NamespaceLayout, parseSegmentId, type SegmentId, segmentPartName } from '../format/layout.ts';
 import { getSteps, type Steps } from '../medium/steps.ts';
+import { partsWithGaps } from './log-listing.ts';
 
 /** A batch as it was read. */
 export interface ReadFrame {
@@ -244,8 +245,11 @@ export class SegmentReader {
     const frames: ReadFrame[] = [];
     let taken = 0;
     const listed = new Set(parts);
-    const end = (parts.at(-1) ?? -1) + 1;
-    for (let part = this.offset; part < end && !this.sealed && taken < bytesMax; part++) {
+    for (const part of partsWithGaps(
+      parts.filter((number) => number >= this.offset),
+      this.offset,
+    )) {
+      if (this.sealed || taken >= bytesMax) break;
       // One that the listing lacks may have been put while it ran, before a later one that it shows.
       const name = segmentPartName(this.#name, part);
       const bytes = yield* getSteps(name);

@@ -14,6 +14,7 @@ import type { NamespaceLayout } from '../format/layout.ts';
 import { parseSegmentId, type RecordId } from '../format/layout.ts';
 import { emptyRoot, serialThrough } from '../format/root.ts';
 import { NO_TAILS } from '../log/record-log.ts';
+import { newestRoot } from '../manifest/newest-root.ts';
 import type { Medium } from '../medium/medium.ts';
 import { runAsync, runBlocking, type Steps } from '../medium/steps.ts';
 import { type KeyRange, RangeReader } from './scan.ts';
@@ -225,6 +226,17 @@ export class NamespaceReader {
     });
   }
 
+  /**
+   * What the caller of a pinned state is told when a table of it is gone. Tables that the newest root names are never deleted: one of those is
+   * lost, and no newer snapshot would have it.
+   */
+  async whyGone(error: TableGoneError): Promise<PeatError> {
+    const newest = newestRoot(this.#layout, this.#system, { isRemote: this.#medium.isRemote });
+    const reading = await runAsync(newest, { medium: this.#medium, system: this.#system });
+    const isNamed = reading?.root.shards.some(({ tables }) => tables.some(({ file }) => this.#layout.shard + file === error.file));
+    return isNamed === true ? this.#restless(error) : snapshotExpired(error);
+  }
+
   /** The entry of a key in a state. @throws TableGoneError if the state is older than the retention. */
   async find(state: State, key: Key, options: ReadOptions = {}): Promise<Entry | undefined> {
     return await find(state, this.tables, { key, signal: options.signal });
@@ -265,7 +277,7 @@ export class NamespaceReader {
         }
       } catch (error) {
         if (!(error instanceof TableGoneError)) throw error;
-        if (pinned !== undefined) throw snapshotExpired(error);
+        if (pinned !== undefined) throw await this.whyGone(error);
         if (++restarts > START_OVER_MAX) throw this.#restless(error);
         this.view.invalidate();
       }

@@ -52,7 +52,7 @@ export class TableStream implements EntrySource {
   /**
    * A stream that stands at the table's first entry.
    *
-   * @throws PeatError `CORRUPT`; `TEMPORARY` if the file has vanished: a newer root no longer names it. So does `advance`.
+   * @throws PeatError `CORRUPT`; `TEMPORARY` if the file is gone: a newer root no longer names it, or it is lost. So does `advance`.
    */
   static async open({ medium, layout }: TableStreamContext, ref: TableRef): Promise<TableStream> {
     const file = { medium, name: layout.shard + ref.file, ref };
@@ -117,7 +117,8 @@ export class TableStream implements EntrySource {
 
 async function readRange(file: { medium: Medium; name: string; ref: TableRef }, offset: number, length: number): Promise<Buffer> {
   const bytes = await file.medium.get(file.name, { offset: file.ref.offset + offset, length });
-  if (bytes === undefined) throw new PeatError('TEMPORARY', `${file.name} has vanished; a newer root has replaced it`, { file: file.name });
+  if (bytes === undefined)
+    throw new PeatError('TEMPORARY', `${file.name} is gone: a newer root has replaced it, or it is lost`, { file: file.name });
   if (bytes.length < length) throw corrupt(file.name, file.ref.offset + offset + bytes.length, 'the file ends too early');
   return bytes;
 }

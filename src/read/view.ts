@@ -152,10 +152,10 @@ export class View {
       const listing = yield* this.#listLog();
       yield* this.#readRoot(listing);
       const root = this.#reading?.root as Root;
-      const hasSegments = yield* this.#readSegments(listing, root);
-      const records = hasSegments ? yield* this.#readRecords(listing, root) : undefined;
+      const gone = yield* this.#readSegments(listing, root);
+      const records = gone === undefined ? yield* this.#readRecords(listing, root) : undefined;
       const { missing } = this.#records;
-      const text = hasSegments && records === undefined && missing !== undefined ? recordText(missing) : '';
+      const text = gone ?? (records === undefined && missing !== undefined ? recordText(missing) : '');
       if (attempt === 0 && text !== '') lacking = { text, root: root.number };
       else if (lacking !== undefined && (lacking.text !== text || lacking.root !== root.number)) lacking = undefined;
       if (records === undefined || !(yield* this.#isStillNewest(root, { startedAt, records }))) {
@@ -169,12 +169,16 @@ export class View {
     throw this.#restless(lacking?.text);
   }
 
-  /** @param missing the record that was not there however often this was tried, while nobody compacted */
+  /** @param missing the record, or the segment, that was not there however often this was tried, while nobody compacted */
   #restless(missing: string | undefined): PeatError {
     const { namespace, log } = this.#layout;
     if (missing !== undefined) {
       const file = log + missing;
-      return new PeatError('CORRUPT', `${file} is missing, and others rest on it; see \`peat verify\``, { file, offset: 0, namespace });
+      return new PeatError('CORRUPT', `${file} is missing, and no root has taken it in; see \`peat verify\``, {
+        file,
+        offset: 0,
+        namespace,
+      });
     }
     return new PeatError('TEMPORARY', `${namespace} changed ${ATTEMPTS_MAX} times while it was being read`, { namespace });
   }
@@ -250,14 +254,14 @@ export class View {
     this.#state = { root, shards, tail: this.#tail, stripes: this.#records.tails() };
   }
 
-  /** False if a segment is gone: start over. */
-  *#readSegments(listing: LogListing, root: Root): Steps<boolean> {
-    for (const text of this.#segments.keys()) if (!listing.segments.has(text)) return false;
+  /** A segment that is gone: start over. Undefined if all are there. */
+  *#readSegments(listing: LogListing, root: Root): Steps<string | undefined> {
+    for (const text of this.#segments.keys()) if (!listing.segments.has(text)) return text;
     for (const listed of listing.segments.values()) {
       if (listed.id.root < root.horizon || root.absorbed.get(listed.text)?.sealed === true) continue;
-      if (!(yield* this.#readSegment(listed, root))) return false;
+      if (!(yield* this.#readSegment(listed, root))) return listed.text;
     }
-    return true;
+    return undefined;
   }
 
   *#readSegment(listed: ListedSegment, root: Root): Steps<boolean> {

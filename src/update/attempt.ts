@@ -100,6 +100,8 @@ async function attemptOnce(context: AttemptContext, jobs: readonly Job[]): Promi
     runs = await runAll(context, { jobs, state, changed });
   } catch (error) {
     if (!(error instanceof TableGoneError)) throw error;
+    const why = await reader.whyGone(error);
+    if (why.code === 'CORRUPT') throw why;
     return startOver(context);
   }
   if (changed.size === 0) {

@@ -97,6 +97,21 @@ describe.each([true, false])('damage, on a medium with append: %s', (canAppend) 
   });
 });
 
+test('a table that is gone leaves its shard as it is, with the new entries on top', async () => {
+  const w = new CompactorWorld();
+  await createNamespace(w.plain);
+  await w.write([put('a', '1'), put('b', '1')]);
+  await w.pass();
+  const [file] = await w.names('shard');
+  await w.inner.delete([`${w.context.layout.shard}${file}`]);
+  for (let i = 0; i < 3; i++) {
+    await w.write([put('a', `new${i}`.repeat(100))]);
+    const result = await compactOnce(w.plain);
+    expect(result).toMatchObject({ outcome: 'committed', framesIn: 1, warnings: [expect.stringContaining(`${file} is gone`)] });
+  }
+  expect((await w.root()).shards[0]?.tables[0]?.file).toBe(file);
+});
+
 test('a torn tail is no damage: it is waited for, and does not hold back a horizon', async () => {
   const w = new CompactorWorld();
   await createNamespace(w.plain);
