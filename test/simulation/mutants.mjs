@@ -178,7 +178,6 @@ export const MUTANTS = [
   {
     name: 'reads the root before the log',
     rule: 'A13',
-    seed: 120,
     edits: [
       {
         file: 'src/read/view.ts',
