@@ -207,6 +207,7 @@ export class View {
     const mark = this.#medium.blocking?.watermark(this.#layout.root);
     if (this.#reading !== undefined && mark !== undefined && mark === this.#rootMark) {
       this.#reading = { root: this.#reading.root, readAt };
+      if (this.#knowsForgotten(listing, this.#reading.root)) this.#adopt(this.#reading.root, listing);
       return;
     }
     this.counters.rootListings++;
@@ -222,7 +223,19 @@ export class View {
     }
     this.#reading = reading;
     this.#rootMark = mark;
-    if (reading.root !== before) this.#adopt(reading.root, listing);
+    if (reading.root !== before || this.#knowsForgotten(listing, reading.root)) this.#adopt(reading.root, listing);
+  }
+
+  /**
+   * Whether a segment is known that is gone, although the root says nothing of it: it was absorbed, deleted and forgotten while an earlier listing,
+   * which still showed it, was on its way. Such a root has all that was in it. One with a frame newer than all that the root has was not taken in.
+   */
+  #knowsForgotten(listing: LogListing, root: Root): boolean {
+    const newest = root.maxStamp?.time ?? 0;
+    for (const [text, { frames }] of this.#segments) {
+      if (!listing.segments.has(text) && frames.every(({ stamp }) => stamp.time <= newest)) return true;
+    }
+    return false;
   }
 
   #missing(code: 'NAMESPACE_NOT_FOUND' | 'NAMESPACE_DROPPED', what: string): PeatError {
