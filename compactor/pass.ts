@@ -77,14 +77,17 @@ export async function compactOnce(context: PassContext, options: PassOptions = {
     durationMs: context.system.monotonicNowMs() - startedMs,
     ...facts,
   });
+  const lost = (): PassResult => report({ outcome: 'lost', base: undefined, more: true });
+  // What others have absorbed, replaced and deleted since looks like trouble, or damage, from a root that is not the newest.
   try {
     const intake = await takeIn(context, base, { options, pacer });
-    if (intake === undefined) return report({ outcome: 'lost', base: undefined, more: true });
-    return report(await publish(context, intake, { options, pacer }));
+    if (intake === undefined) return lost();
+    const result = report(await publish(context, intake, { options, pacer }));
+    const isInDoubt = result.outcome !== 'committed' && result.warnings.length > 0;
+    return isInDoubt && (await isOutdated(context, base)) ? lost() : result;
   } catch (error) {
-    // A table that a newer root has replaced may be gone in the midst of a merge.
     if (!isPeatError(error, 'TEMPORARY') || !(await isOutdated(context, base))) throw error;
-    return report({ outcome: 'lost', base: undefined, more: true });
+    return lost();
   }
 }
 
@@ -130,9 +133,8 @@ async function takeIn(context: PassContext, base: RootBase, { options, pacer }: 
   const { signal, bytesMax = PASS_BYTES_MAX } = options;
   const log = await runAsync(listLog(layout, { stats: true }), { medium, system, signal });
   const fold = await foldTail(context, { root: base.root, log }, { bytesMax, pacer, signal });
-  // What a newer root has absorbed may be gone, and looks like damage from here.
-  if ((fold === undefined || fold.warnings.length > 0) && (await isOutdated(context, base))) return undefined;
   if (fold === undefined) {
+    if (await isOutdated(context, base)) return undefined;
     throw new PeatError('TEMPORARY', `a segment or record of ${layout.namespace} that the newest root still needs has vanished`, {
       namespace: layout.namespace,
     });

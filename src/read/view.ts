@@ -207,7 +207,6 @@ export class View {
     const mark = this.#medium.blocking?.watermark(this.#layout.root);
     if (this.#reading !== undefined && mark !== undefined && mark === this.#rootMark) {
       this.#reading = { root: this.#reading.root, readAt };
-      if (this.#knowsForgotten(listing, this.#reading.root)) this.#adopt(this.#reading.root, listing);
       return;
     }
     this.counters.rootListings++;
@@ -223,19 +222,7 @@ export class View {
     }
     this.#reading = reading;
     this.#rootMark = mark;
-    if (reading.root !== before || this.#knowsForgotten(listing, reading.root)) this.#adopt(reading.root, listing);
-  }
-
-  /**
-   * Whether a segment is known that is gone, although the root says nothing of it: it was absorbed, deleted and forgotten while an earlier listing,
-   * which still showed it, was on its way. Such a root has all that was in it. One with a frame newer than all that the root has was not taken in.
-   */
-  #knowsForgotten(listing: LogListing, root: Root): boolean {
-    const newest = root.maxStamp?.time ?? 0;
-    for (const [text, { frames }] of this.#segments) {
-      if (!listing.segments.has(text) && frames.every(({ stamp }) => stamp.time <= newest)) return true;
-    }
-    return false;
+    if (reading.root !== before) this.#adopt(reading.root, listing);
   }
 
   #missing(code: 'NAMESPACE_NOT_FOUND' | 'NAMESPACE_DROPPED', what: string): PeatError {
@@ -267,9 +254,20 @@ export class View {
     this.#state = { root, shards, tail: this.#tail, stripes: this.#records.tails() };
   }
 
-  /** A segment that is gone: start over. Undefined if all are there. */
+  /**
+   * A segment that is gone: start over. Undefined if all are there.
+   *
+   * One that was known, and of which neither the listing nor the root says anything, was absorbed, deleted and forgotten while an earlier listing, which
+   * still showed it, was on its way: the root has all that was in it. With a frame newer than all that the root has, it was not taken in.
+   */
   *#readSegments(listing: LogListing, root: Root): Steps<string | undefined> {
-    for (const text of this.#segments.keys()) if (!listing.segments.has(text)) return text;
+    let isForgotten = false;
+    for (const [text, { frames }] of this.#segments) {
+      if (listing.segments.has(text)) continue;
+      if (frames.some(({ stamp }) => stamp.time > (root.maxStamp?.time ?? 0))) return text;
+      isForgotten = true;
+    }
+    if (isForgotten) this.#adopt(root, listing);
     for (const listed of listing.segments.values()) {
       if (listed.id.root < root.horizon || root.absorbed.get(listed.text)?.sealed === true) continue;
       if (!(yield* this.#readSegment(listed, root))) return listed.text;
