@@ -8,6 +8,7 @@
 import { PeatError } from '../base/errors.ts';
 import type { System } from '../base/system.ts';
 import type { AppendFile, BlockingMedium, ByteRange, ListedObject, ListOptions, Medium, PutOptions, Watermark } from './medium.ts';
+import { SortedNames } from './sorted-names.ts';
 
 export interface MemoryMediumOptions {
   readonly system: System;
@@ -85,10 +86,7 @@ class MemoryStorage implements BlockingMedium {
   readonly #system: System;
   readonly #canAppend: boolean;
   readonly #objects = new Map<string, StoredObject>();
-  /** In order; listings are cut out of it. */
-  readonly #names: string[] = [];
-  /** How often the names directly under a prefix have changed. */
-  readonly #changes = new Map<string, number>();
+  readonly #names = new SortedNames();
   #powerCuts = 0;
 
   constructor({ system, canAppend }: MemoryMediumOptions) {
@@ -117,12 +115,8 @@ class MemoryStorage implements BlockingMedium {
 
   list(prefix: string, options: ListOptions = {}): ListedObject[] {
     options.signal?.throwIfAborted();
-    const { after } = options;
     const listed: ListedObject[] = [];
-    for (let i = this.#indexOf(after !== undefined && after > prefix ? after : prefix); i < this.#names.length; i++) {
-      const name = this.#names[i] as string;
-      if (!name.startsWith(prefix)) break;
-      if (name === after) continue;
+    for (const name of this.#names.under(prefix, options.after)) {
       const { length, modifiedMs } = this.#objects.get(name) as StoredObject;
       listed.push(options.stats === true ? { name, size: length, modifiedMs } : { name });
     }
@@ -131,8 +125,7 @@ class MemoryStorage implements BlockingMedium {
 
   delete(name: string): void {
     if (!this.#objects.delete(name)) return;
-    this.#names.splice(this.#indexOf(name), 1);
-    this.#noteChange(name);
+    this.#names.delete(name);
   }
 
   syncNames(): void {}
@@ -149,7 +142,7 @@ class MemoryStorage implements BlockingMedium {
   }
 
   watermark(prefix: string): Watermark | undefined {
-    return String(this.#changes.get(prefix) ?? 0);
+    return this.#names.watermark(prefix);
   }
 
   powerCut(): void {
@@ -160,26 +153,8 @@ class MemoryStorage implements BlockingMedium {
   #create(name: string, bytes: Buffer): StoredObject {
     const object = { bytes, length: bytes.length, syncedLength: bytes.length, modifiedMs: this.nowMs() };
     this.#objects.set(name, object);
-    this.#names.splice(this.#indexOf(name), 0, name);
-    this.#noteChange(name);
+    this.#names.add(name);
     return object;
-  }
-
-  #noteChange(name: string): void {
-    const prefix = name.slice(0, name.lastIndexOf('/') + 1);
-    this.#changes.set(prefix, (this.#changes.get(prefix) ?? 0) + 1);
-  }
-
-  /** Where a name stands, or would stand. */
-  #indexOf(name: string): number {
-    let low = 0;
-    let high = this.#names.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#names[middle] as string) < name) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 }
 

@@ -12,8 +12,9 @@ import { newestRoot } from '../../src/manifest/newest-root.ts';
 import { FileMedium } from '../../src/medium/file-medium.ts';
 import { runAsync } from '../../src/medium/steps.ts';
 import { Child, CRASH_WORKER, testSeed } from '../support/child.ts';
+import { randomFrom } from '../support/random.mjs';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
-import { judge, randomFrom, type Summary, type Told } from './history.mjs';
+import { judge, type Summary, type Told } from './history.mjs';
 
 const KILLS = 60;
 const WRITERS = 4;

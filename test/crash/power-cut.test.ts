@@ -10,9 +10,10 @@ import { DEFAULT_CONSTANTS, type StoreConstants } from '../../src/format/store-f
 import { type OpenOptions, open, type Store } from '../../src/index.ts';
 import { testSeed } from '../support/child.ts';
 import { PowerCutStorage } from '../support/power-cut-storage.ts';
+import { randomFrom } from '../support/random.mjs';
 import { Turns } from '../support/turns.ts';
 import { type VirtualSystem, VirtualTime } from '../support/virtual-system.ts';
-import { batchOf, judge, randomFrom, summarize, type Told } from './history.mjs';
+import { batchOf, judge, summarize, type Told } from './history.mjs';
 
 const WRITERS = 3;
 const BATCHES = 15;

@@ -18,7 +18,8 @@ import { writeSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import { batchOf, randomFrom, summarize } from './history.mjs';
+import { randomFrom } from '../support/random.mjs';
+import { batchOf, summarize } from './history.mjs';
 
 const dist = resolve(process.env['PEAT_DIST'] ?? new URL('../../dist', import.meta.url).pathname);
 /** @param {string} path @returns {Promise<any>} */

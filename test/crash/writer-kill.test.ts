@@ -5,8 +5,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { Child, CRASH_WORKER, testSeed } from '../support/child.ts';
+import { randomFrom } from '../support/random.mjs';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
-import { judge, randomFrom, type Summary, type Told } from './history.mjs';
+import { judge, type Summary, type Told } from './history.mjs';
 
 const KILLS_A_LANE = 26;
 const KILLS_A_CHECK = 5;

@@ -5,11 +5,11 @@
 import { expect, it } from 'vitest';
 import { compareStamps, type Stamp } from '../../src/base/stamp.ts';
 import { STRIPE_LEASE_MS } from '../../src/update/updater.ts';
-import { randomFrom } from '../crash/history.mjs';
 import { testSeed } from '../support/child.ts';
 import { blindWriteProblems } from '../support/history-blind.ts';
 import { Clients, countOutcomes } from '../support/history-clients.ts';
 import { linearizabilityProblems } from '../support/linearizable-registers.ts';
+import { randomFrom } from '../support/random.mjs';
 
 /** The clocks of the stamps are corrected by what the file system's clock shows, which moves in steps. */
 const SKEW_NS = 100e6;

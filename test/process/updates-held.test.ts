@@ -1,8 +1,8 @@
 /** While one process holds every lock of every stripe, and locks that callers named, all that takes no lock goes on. */
 import { expect, it } from 'vitest';
-import { randomFrom } from '../crash/history.mjs';
 import { testSeed } from '../support/child.ts';
 import { Clients, countOutcomes } from '../support/history-clients.ts';
+import { randomFrom } from '../support/random.mjs';
 
 const NAMES = Array.from({ length: 8 }, (_, i) => `deploy/${i}`);
 

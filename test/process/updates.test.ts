@@ -5,11 +5,11 @@
  */
 import { describe, expect, it } from 'vitest';
 import { STRIPE_LEASE_MS } from '../../src/update/updater.ts';
-import { randomFrom } from '../crash/history.mjs';
 import { testSeed } from '../support/child.ts';
 import type { Operation, Value } from '../support/history.ts';
 import { Clients, countOutcomes, type ReadBack } from '../support/history-clients.ts';
 import { linearizabilityProblems } from '../support/linearizable-registers.ts';
+import { randomFrom } from '../support/random.mjs';
 
 const PROCESSES = 8;
 const INCREMENTS = 1000;

@@ -21,7 +21,7 @@ import { openSync, writeSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import { randomFrom } from '../crash/history.mjs';
+import { randomFrom } from '../support/random.mjs';
 
 const dist = resolve(process.env['PEAT_DIST'] ?? new URL('../../dist', import.meta.url).pathname);
 /** @param {string} path @returns {Promise<any>} */

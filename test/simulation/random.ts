@@ -1,4 +1,5 @@
 /** Random numbers from a seed; each actor draws from a stream of its own, so that leaving one out does not change what the others do. */
+import { randomFrom } from '../support/random.mjs';
 
 function hash(text: string): number {
   let h = 0x811c9dc5;
@@ -8,11 +9,12 @@ function hash(text: string): number {
 
 export class Random {
   readonly #seed: number;
-  #state: number;
+  /** From 0 up to 1. */
+  readonly next: () => number;
 
   constructor(seed: number) {
     this.#seed = seed >>> 0;
-    this.#state = this.#seed;
+    this.next = randomFrom(seed);
     // Neighbouring seeds begin alike.
     for (let i = 0; i < 4; i++) this.next();
   }
@@ -20,15 +22,6 @@ export class Random {
   /** Another stream, always the same for the same name. */
   fork(name: string): Random {
     return new Random(this.#seed ^ hash(name));
-  }
-
-  /** From 0 up to 1 (mulberry32). */
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let t = this.#state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 0x1_0000_0000;
   }
 
   /** A whole number from 0 to `n` - 1. */

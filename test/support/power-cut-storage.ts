@@ -25,6 +25,7 @@ import type {
   PutOptions,
   Watermark,
 } from '../../src/medium/medium.ts';
+import { SortedNames } from '../../src/medium/sorted-names.ts';
 
 interface StoredObject {
   bytes: Buffer;
@@ -68,10 +69,7 @@ export class PowerCutStorage {
   readonly #options: PowerCutOptions;
   readonly #random: () => number;
   readonly #objects = new Map<string, StoredObject>();
-  /** In order; listings are cut out of it. */
-  #names: string[] = [];
-  /** How often the names directly under a prefix have changed. */
-  readonly #changes = new Map<string, number>();
+  readonly #names = new SortedNames();
   /** Deleted, but not for good. */
   readonly #limbo = new Map<string, StoredObject>();
   #epoch = 0;
@@ -90,7 +88,7 @@ export class PowerCutStorage {
 
   /** What is there now, in order. */
   get names(): readonly string[] {
-    return this.#names;
+    return this.#names.all;
   }
 
   cutAfter(calls: number): void {
@@ -158,7 +156,7 @@ export class PowerCutStorage {
       list: (prefix, options) => call(() => this.#list(prefix, options)),
       openAppend: (name) => this.#append(name, { object: call(() => this.#create(name)), step, gate: async () => {} }),
       syncNames: (prefix) => call(() => this.#syncFolder(prefix)),
-      watermark: (prefix): Watermark | undefined => String(this.#changes.get(prefix) ?? 0),
+      watermark: (prefix): Watermark | undefined => this.#names.watermark(prefix),
     };
   }
 
@@ -173,7 +171,7 @@ export class PowerCutStorage {
       object.synced = object.bytes.length;
       object.hasDurableName = true;
     }
-    this.#names = [...this.#objects.keys()].sort();
+    this.#names.reset(this.#objects.keys());
   }
 
   /** Keeps the first `synced` bytes, and of the rest what chance keeps. */
@@ -203,26 +201,8 @@ export class PowerCutStorage {
     if (this.isFull) throw noSpace(name);
     const object = { bytes, synced: 0, hasDurableName: false, modifiedMs: this.#options.system.wallNowMs(), zeros: 0 };
     this.#objects.set(name, object);
-    this.#names.splice(this.#indexOf(name), 0, name);
-    this.#noteChange(name);
+    this.#names.add(name);
     return object;
-  }
-
-  #noteChange(name: string): void {
-    const prefix = name.slice(0, name.lastIndexOf('/') + 1);
-    this.#changes.set(prefix, (this.#changes.get(prefix) ?? 0) + 1);
-  }
-
-  /** Where a name stands, or would stand. */
-  #indexOf(name: string): number {
-    let low = 0;
-    let high = this.#names.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((this.#names[middle] as string) < name) low = middle + 1;
-      else high = middle;
-    }
-    return low;
   }
 
   #create(name: string): StoredObject {
@@ -242,11 +222,7 @@ export class PowerCutStorage {
 
   #list(prefix: string, options: ListOptions = {}): ListedObject[] {
     const listed: ListedObject[] = [];
-    const { after = '' } = options;
-    for (let i = this.#indexOf(after > prefix ? after : prefix); i < this.#names.length; i++) {
-      const name = this.#names[i] as string;
-      if (!name.startsWith(prefix)) break;
-      if (name === after) continue;
+    for (const name of this.#names.under(prefix, options.after)) {
       const { bytes, zeros, modifiedMs } = this.#objects.get(name) as StoredObject;
       listed.push(options.stats === true ? { name, size: bytes.length + zeros, modifiedMs } : { name });
     }
@@ -283,8 +259,7 @@ export class PowerCutStorage {
     const object = this.#objects.get(name);
     if (object === undefined) return;
     this.#objects.delete(name);
-    this.#names.splice(this.#indexOf(name), 1);
-    this.#noteChange(name);
+    this.#names.delete(name);
     if (object.hasDurableName) this.#limbo.set(name, object);
   }
 
@@ -296,9 +271,7 @@ export class PowerCutStorage {
       folder = folder.slice(0, folder.lastIndexOf('/', folder.length - 2) + 1)
     ) {
       const isIn = (name: string): boolean => !name.slice(folder.length).includes('/');
-      for (let i = this.#indexOf(folder); i < this.#names.length; i++) {
-        const name = this.#names[i] as string;
-        if (!name.startsWith(folder)) break;
+      for (const name of this.#names.under(folder)) {
         if (isIn(name)) (this.#objects.get(name) as StoredObject).hasDurableName = true;
       }
       for (const name of this.#limbo.keys()) if (name.startsWith(folder) && isIn(name)) this.#limbo.delete(name);

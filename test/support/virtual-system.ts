@@ -5,6 +5,7 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import type { System } from '../../src/base/system.ts';
+import { randomFrom } from './random.mjs';
 
 interface Sleeper {
   readonly dueMs: number;
@@ -109,13 +110,14 @@ export class VirtualSystem implements System {
   /** May be changed in mid-test: a wall clock can jump. */
   wallOffsetMs: number;
   readonly #monotonicOriginMs: number;
-  #random: number;
+  /** From 0 up to 1. */
+  readonly random: () => number;
 
   constructor(time: VirtualTime = new VirtualTime(), options: VirtualSystemOptions = {}) {
     this.time = time;
     this.wallOffsetMs = options.wallOffsetMs ?? 0;
     this.#monotonicOriginMs = options.monotonicOriginMs ?? 0;
-    this.#random = (options.seed ?? 1) >>> 0;
+    this.random = randomFrom(options.seed ?? 1);
   }
 
   wallNowMs(): number {
@@ -154,15 +156,6 @@ export class VirtualSystem implements System {
     const bytes = Buffer.alloc(count);
     for (let i = 0; i < count; i++) bytes[i] = Math.floor(this.random() * 256);
     return bytes;
-  }
-
-  /** From 0 up to 1 (mulberry32). */
-  random(): number {
-    this.#random = (this.#random + 0x6d2b79f5) >>> 0;
-    let t = this.#random;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 0x1_0000_0000;
   }
 
   async turn(): Promise<void> {

@@ -1,10 +1,10 @@
 /** The checks of keys that several processes write blindly find what is wrong, and accept what is right. */
 import { describe, expect, it } from 'vitest';
-import { randomFrom } from '../../crash/history.mjs';
 import { testSeed } from '../../support/child.ts';
 import type { Operation, Value } from '../../support/history.ts';
 import { blindWriteProblems } from '../../support/history-blind.ts';
 import { randomHistory } from '../../support/history-random.ts';
+import { randomFrom } from '../../support/random.mjs';
 
 let operations = 0;
 function operation(client: string, times: readonly [number, number], effect: { read?: Value; write?: Value; stamp?: string }): Operation {

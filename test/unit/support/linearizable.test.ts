@@ -1,11 +1,11 @@
 /** The checker of histories finds what is wrong, and accepts what is right. PEAT_SEED repeats a run. */
 import { describe, expect, it } from 'vitest';
-import { randomFrom } from '../../crash/history.mjs';
 import { testSeed } from '../../support/child.ts';
 import { formatHistory, type HistoryLine, type Operation, parseHistory, type Value, type Values } from '../../support/history.ts';
 import { randomHistory } from '../../support/history-random.ts';
 import { checkLinearizable } from '../../support/linearizable.ts';
 import { linearizabilityProblems } from '../../support/linearizable-registers.ts';
+import { randomFrom } from '../../support/random.mjs';
 
 const UNKNOWN = Number.POSITIVE_INFINITY;
 

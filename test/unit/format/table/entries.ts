@@ -1,6 +1,7 @@
 /** What the tests of tables share: entries of every kind, from a seed. */
 import type { Key } from '../../../../src/base/key.ts';
 import type { Entry } from '../../../../src/format/entry.ts';
+import { randomFrom } from '../../../support/random.mjs';
 
 export interface Random {
   readonly seed: number;
@@ -8,18 +9,13 @@ export interface Random {
   below(end: number): number;
 }
 
-/** Random numbers (mulberry32) from `PEAT_SEED`, or from a seed of the moment, which is printed. */
+/** Random numbers from `PEAT_SEED`, or from a seed of the moment, which is printed. */
 export function random(): Random {
   const given = process.env['PEAT_SEED'];
   const seed = given === undefined ? Math.floor(Math.random() * 2 ** 32) : Number(given);
   console.log(`PEAT_SEED=${seed}`);
-  let state = seed;
-  const below = (end: number): number => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return Math.floor((((t ^ (t >>> 14)) >>> 0) / 2 ** 32) * end);
-  };
+  const next = randomFrom(seed);
+  const below = (end: number): number => Math.floor(next() * end);
   return { seed, below };
 }
 
