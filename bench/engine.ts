@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { open } from '../src/index.ts';
 import { fileSystemKind } from '../src/medium/file-system-kind.ts';
+import { randomFrom } from './random.ts';
 
 const { values: options } = parseArgs({
   options: {
@@ -27,18 +28,7 @@ const entries = Number(options.entries);
 const seed = Number(options.seed);
 if (!Number.isInteger(entries) || entries < 10) throw new RangeError(`--entries must be a whole number from 10, got ${options.entries}`);
 
-/** mulberry32: the same workload for the same seed. */
-function random(state: number): () => number {
-  let s = state >>> 0;
-  return () => {
-    s = (s + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(s ^ (s >>> 15), s | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-const next = random(seed);
+const next = randomFrom(seed);
 const keys = Array.from(
   { length: entries },
   (_, i) =>
