@@ -313,9 +313,14 @@ export class Store {
     if (this.#options.readOnly) throw new PeatError('READ_ONLY', 'the store was opened with readOnly');
   }
 
-  /** On a remote medium the clock is corrected to the medium's, which is asked once. */
+  /** On a remote medium the clock is corrected to the medium's, which is asked until it has answered once. */
   #stampClock(): StampClock | Promise<StampClock> {
-    this.#clock ??= this.#medium.isRemote ? this.#measureClock() : new StampClock(this.#system);
+    this.#clock ??= this.#medium.isRemote
+      ? this.#measureClock().catch((error: unknown) => {
+          this.#clock = undefined;
+          throw error;
+        })
+      : new StampClock(this.#system);
     return this.#clock;
   }
 
