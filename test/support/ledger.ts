@@ -41,6 +41,8 @@ export function outcomeOf(error: unknown): Outcome | undefined {
 
 interface Deed {
   readonly effect: Effect;
+  /** Where its outcome is unknown it may take effect after what was called later. */
+  readonly mayComeLate: boolean;
   outcome: Outcome;
 }
 
@@ -53,8 +55,8 @@ export class Ledger {
   }
 
   /** To be called when the write is called, not when it is answered. Until it is, its outcome is unknown. */
-  begin(effect: Effect): (outcome: Outcome) => void {
-    const deed: Deed = { effect, outcome: 'unknown' };
+  begin(effect: Effect, { mayComeLate = false } = {}): (outcome: Outcome) => void {
+    const deed: Deed = { effect, mayComeLate, outcome: 'unknown' };
     this.#deeds.push(deed);
     return (outcome) => {
       deed.outcome = outcome;
@@ -66,14 +68,11 @@ export class Ledger {
     let states: State[] = [this.#start];
     for (const { effect, outcome } of this.#deeds) {
       if (outcome === 'failed') continue;
-      const after = states.map((state) => {
-        const next = new Map(state);
-        effect(next);
-        return next;
-      });
+      const after = states.map((state) => applied(state, effect));
       states = outcome === 'acknowledged' ? after : [...after, ...states];
     }
-    return states;
+    const late = this.#deeds.filter(({ outcome, mayComeLate }) => mayComeLate && outcome === 'unknown');
+    return [...states, ...late.flatMap(({ effect }) => states.map((state) => applied(state, effect)))];
   }
 
   /** Undefined if what was read may be there; else what is wrong with it. */
@@ -89,6 +88,12 @@ export class Ledger {
     this.#start = read;
     this.#deeds = [];
   }
+}
+
+function applied(state: State, effect: Effect): State {
+  const next = new Map(state);
+  effect(next);
+  return next;
 }
 
 function textOf(state: State): string {

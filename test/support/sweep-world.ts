@@ -58,16 +58,18 @@ export class SweepWorld {
   readonly system: VirtualSystem;
   readonly inner: MemoryMedium;
   readonly faulty: FaultyMedium;
+  readonly form: MediumForm;
   readonly ledger: Ledger;
   /** What was wrong. */
   readonly problems: string[] = [];
   #store: Store | undefined;
   #runs: Namespace | undefined;
 
-  private constructor(parts: { system: VirtualSystem; inner: MemoryMedium; faulty: FaultyMedium; ledger: Ledger }) {
+  private constructor(parts: Pick<SweepWorld, 'system' | 'inner' | 'faulty' | 'form' | 'ledger'>) {
     this.system = parts.system;
     this.inner = parts.inner;
     this.faulty = parts.faulty;
+    this.form = parts.form;
     this.ledger = parts.ledger;
   }
 
@@ -81,11 +83,11 @@ export class SweepWorld {
     }
     system.time.skip(nowMs - system.wallNowMs());
     const faulty = new FaultyMedium(options.wrap?.(inner) ?? inner, { system });
-    return new SweepWorld({ system, inner, faulty, ledger: new Ledger(state) });
+    return new SweepWorld({ system, inner, faulty, form, ledger: new Ledger(state) });
   }
 
   until<T>(work: Promise<T>): Promise<T> {
-    return this.system.time.until(work, { stepMs: 20, limitMs: 600_000 });
+    return this.system.time.until(work, { stepMs: 50, limitMs: 600_000 });
   }
 
   // ---- the store under test
@@ -135,6 +137,17 @@ export class SweepWorld {
       if (outcome === undefined) this.#unexpected(what, error);
       else end(outcome);
     }
+  }
+
+  /** A change whose failure does not say what became of it: it is there as a whole, or not at all, or comes late. */
+  async change(what: string, effect: Effect, call: () => unknown): Promise<void> {
+    const end = this.ledger.begin(effect, { mayComeLate: true });
+    if (await this.attempt(what, async () => call())) end('acknowledged');
+  }
+
+  /** What a key must read as, as far as all is acknowledged. */
+  value(key: string): unknown {
+    return this.ledger.possible()[0]?.get(key);
   }
 
   /** A read that must be right, or fail with an error of the medium. */
