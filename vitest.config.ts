@@ -13,6 +13,7 @@ export default defineConfig({
       project('contract', 60_000),
       project('model', 300_000),
       project('process', 300_000),
+      project('sweep', 300_000),
       project('crash', 600_000),
       project('simulation', 600_000),
       project('fuzz', 300_000),

@@ -4,6 +4,7 @@ import type { NamespaceLayout } from '../src/format/layout.ts';
 import type { Root } from '../src/format/root.ts';
 import type { StoreConstants } from '../src/format/store-file.ts';
 import type { LockTracer } from '../src/lock/lock-tracer.ts';
+import type { OwedMarkers } from '../src/lock/owed-markers.ts';
 import type { RootBase } from '../src/manifest/commit-root.ts';
 import type { Medium } from '../src/medium/medium.ts';
 
@@ -14,6 +15,8 @@ export interface PassContext {
   readonly constants: StoreConstants;
   /** Undefined where locks are not traced. */
   readonly tracer?: LockTracer | undefined;
+  /** Who closes the medium waits for what is owed there. */
+  readonly owed?: OwedMarkers | undefined;
   /** Told of what failed without harm, such as a deletion; damage is in the result's warnings. */
   readonly log: (message: string) => void;
 }

@@ -8,6 +8,7 @@ import { checkWriterFeatures } from '../src/format/features.ts';
 import { lockPrefix, type NamespaceLayout, rootName } from '../src/format/layout.ts';
 import { LOCK_SITES, type LockSiteName } from '../src/lock/lock-sites.ts';
 import type { LockTracer } from '../src/lock/lock-tracer.ts';
+import type { OwedMarkers } from '../src/lock/owed-markers.ts';
 import { nodeProcessFacts, type ProcessFacts } from '../src/lock/process-facts.ts';
 import { type LockHandle, TicketLock } from '../src/lock/ticket-lock.ts';
 import { newestRoot } from '../src/manifest/newest-root.ts';
@@ -36,10 +37,11 @@ export interface CompactorLockContext {
   readonly layout: NamespaceLayout;
   readonly facts?: ProcessFacts;
   readonly tracer?: LockTracer | undefined;
+  readonly owed?: OwedMarkers | undefined;
 }
 
 export function compactorLock(context: CompactorLockContext): TicketLock {
-  const { medium, system, layout, tracer } = context;
+  const { medium, system, layout, tracer, owed } = context;
   return new TicketLock({
     medium,
     system,
@@ -47,6 +49,7 @@ export function compactorLock(context: CompactorLockContext): TicketLock {
     prefix: lockPrefix('compactor', layout.namespace),
     name: `compactor of ${layout.namespace}`,
     tracer,
+    owed,
   });
 }
 

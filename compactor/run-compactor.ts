@@ -7,6 +7,7 @@ import type { System } from '../src/base/system.ts';
 import { isNamespaceName, NAMESPACES_PREFIX, namespaceLayout } from '../src/format/layout.ts';
 import type { StoreConstants } from '../src/format/store-file.ts';
 import type { LockTracer } from '../src/lock/lock-tracer.ts';
+import type { OwedMarkers } from '../src/lock/owed-markers.ts';
 import type { Medium } from '../src/medium/medium.ts';
 import { sweepTmp } from '../src/medium/sweep-tmp.ts';
 import { compactUntilDone } from './compact-namespace.ts';
@@ -36,6 +37,7 @@ export interface CompactorContext {
   readonly system: System;
   readonly constants: StoreConstants;
   readonly tracer?: LockTracer | undefined;
+  readonly owed?: OwedMarkers | undefined;
 }
 
 const DISCOVER_MS = 2000;

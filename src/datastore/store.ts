@@ -8,6 +8,7 @@ import type { StoreFile } from '../format/store-file.ts';
 import type { BrokenLock, LockInfo, LockReference } from '../lock/lock-list.ts';
 import type { LockTracer } from '../lock/lock-tracer.ts';
 import type { NamedLock, NamedLockOptions, StructuralLockOptions } from '../lock/named-lock.ts';
+import type { OwedMarkers } from '../lock/owed-markers.ts';
 import type { StoreLocks } from '../lock/store-locks.ts';
 import type { TicketLock } from '../lock/ticket-lock.ts';
 import { listLog } from '../log/log-listing.ts';
@@ -56,6 +57,7 @@ export class Store {
   /** One lock a namespace: what it has seen of a silent holder on another host counts the next time. */
   readonly #locks = new Map<string, TicketLock>();
   #storeLocks: Promise<StoreLocks> | undefined;
+  #owed: Promise<OwedMarkers> | undefined;
   #closing: Promise<void> | undefined;
 
   /** @internal */
@@ -203,7 +205,8 @@ export class Store {
     const { runCompactor } = await compactor();
     for (const name of options.namespaces ?? []) checkNamespaceName(name);
     const { constants } = this.file;
-    await runCompactor({ medium: this.#medium, system: this.#system, tracer: this.#tracer, constants }, options);
+    const owed = await this.#owedMarkers();
+    await runCompactor({ medium: this.#medium, system: this.#system, tracer: this.#tracer, owed, constants }, options);
   }
 
   /**
@@ -259,9 +262,9 @@ export class Store {
   }
 
   /** Where updates find their locks; the locks of callers are not loaded for that, if they can be told without. */
-  async #stripeLocks(): Promise<{ medium: Medium; tracer: LockTracer | undefined }> {
+  async #stripeLocks(): Promise<{ medium: Medium; tracer: LockTracer | undefined; owed: OwedMarkers }> {
     const medium = this.file.lockDir === undefined ? this.#medium : (await this.#loadLocks()).medium;
-    return { medium, tracer: this.#tracer };
+    return { medium, tracer: this.#tracer, owed: await this.#owedMarkers() };
   }
 
   async #lockForWriting(): Promise<StoreLocks> {
@@ -270,11 +273,21 @@ export class Store {
   }
 
   #loadLocks(): Promise<StoreLocks> {
-    this.#storeLocks ??= import('../lock/store-locks.ts').then(({ StoreLocks }) => {
-      const { readOnly } = this.#options;
-      return new StoreLocks({ medium: this.#medium, system: this.#system, tracer: this.#tracer, file: this.file, readOnly });
-    });
+    this.#storeLocks ??= this.#newStoreLocks();
     return this.#storeLocks;
+  }
+
+  async #newStoreLocks(): Promise<StoreLocks> {
+    const { StoreLocks } = await import('../lock/store-locks.ts');
+    const { readOnly } = this.#options;
+    const owed = await this.#owedMarkers();
+    return new StoreLocks({ medium: this.#medium, system: this.#system, tracer: this.#tracer, file: this.file, readOnly, owed });
+  }
+
+  /** One for the locks of all kinds: closing waits until their tickets are ended. */
+  #owedMarkers(): Promise<OwedMarkers> {
+    this.#owed ??= import('../lock/owed-markers.ts').then(({ OwedMarkers }) => new OwedMarkers(this.#system));
+    return this.#owed;
   }
 
   /** Waits for everything under way, closes all namespaces, gives locks back, and lets go. Idempotent. */
@@ -287,7 +300,7 @@ export class Store {
     const closed = await Promise.allSettled([...this.#namespaces].map((namespace) => namespace.close()));
     await Promise.allSettled(this.#background);
     // After what was written under them.
-    const locks = await this.#storeLocks;
+    const locks = (await this.#storeLocks) ?? (await this.#owed);
     closed.push(...(await Promise.allSettled([locks?.close()])));
     await this.#tracer?.flush();
     if (this.#ownsMedium) await this.#medium.close();
@@ -313,9 +326,14 @@ export class Store {
     if (this.#options.readOnly) throw new PeatError('READ_ONLY', 'the store was opened with readOnly');
   }
 
-  /** On a remote medium the clock is corrected to the medium's, which is asked once. */
+  /** On a remote medium the clock is corrected to the medium's, which is asked until it has answered once. */
   #stampClock(): StampClock | Promise<StampClock> {
-    this.#clock ??= this.#medium.isRemote ? this.#measureClock() : new StampClock(this.#system);
+    this.#clock ??= this.#medium.isRemote
+      ? this.#measureClock().catch((error: unknown) => {
+          this.#clock = undefined;
+          throw error;
+        })
+      : new StampClock(this.#system);
     return this.#clock;
   }
 
@@ -376,9 +394,10 @@ export class Store {
 
   async #lock(name: string): Promise<TicketLock> {
     const { compactorLock } = await compactor();
+    const owed = await this.#owedMarkers();
     let lock = this.#locks.get(name);
     if (lock === undefined) {
-      lock = compactorLock({ ...this.#context(), layout: namespaceLayout(name), tracer: this.#tracer });
+      lock = compactorLock({ ...this.#context(), layout: namespaceLayout(name), tracer: this.#tracer, owed });
       this.#locks.set(name, lock);
     }
     return lock;

@@ -17,6 +17,7 @@ import type { Medium } from '../medium/medium.ts';
 import { type CopiedNamespace, type CopyProgress, copyNamespace } from './copy-namespace.ts';
 import type { Finding } from './finding.ts';
 import { type VerifyReport, verifyStore } from './verify.ts';
+import { UNREADABLE } from './verify-context.ts';
 
 export interface CopyOptions {
   /** Only these. Default: all that are there. */
@@ -101,6 +102,11 @@ async function verifyCopy(
     if (finding.severity === 'damage') damage.push(finding);
   };
   const report = await verifyStore({ medium: target, system }, { onFinding, signal });
+  const unread = damage.find(({ code }) => code === UNREADABLE);
+  // What else was found may be for want of what could not be read.
+  if (unread !== undefined) {
+    throw new PeatError('STORAGE', `the copy was made, but not verified: ${unread.file}: ${unread.what}`, { file: unread.file });
+  }
   const first = damage[0];
   if (first !== undefined) throw new PeatError('CORRUPT', `the copy is damaged: ${first.file}: ${first.what}`, { file: first.file });
   for (const { namespace, root, tables, entries, frames, deltas, records, recordDeltas } of copied) {

@@ -66,6 +66,9 @@ export class Meter {
   }
 }
 
+/** The code of a finding that says nothing of the bytes: the medium could not read them. */
+export const UNREADABLE = 'unreadable';
+
 /** The bytes of an object; undefined if it is not there, or can't be read, which is reported. */
 export async function readObject(
   { medium, findings, signal, meter }: Pick<VerifyContext, 'medium' | 'findings' | 'signal' | 'meter'>,
@@ -81,7 +84,7 @@ export async function readObject(
     if (!(error instanceof PeatError) || !isPeatError(error, 'STORAGE')) throw error;
     findings.add({
       severity: 'damage',
-      code: 'unreadable',
+      code: UNREADABLE,
       file: name,
       ...(range === undefined ? {} : { offset: range.offset }),
       what: `the medium can't read it: ${error.message}`,

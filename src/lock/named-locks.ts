@@ -13,7 +13,7 @@
 import { isPeatError, PeatError } from '../base/errors.ts';
 import { show } from '../base/key.ts';
 import { type System, TIMER_MS_MAX } from '../base/system.ts';
-import { lockKindPrefix, lockPrefix, parseLockPrefix } from '../format/layout.ts';
+import { lockKindPrefix, lockPrefix } from '../format/layout.ts';
 import type { Medium } from '../medium/medium.ts';
 import { callSite } from './call-site.ts';
 import { decodeSharedTickets, type Environment, InheritedLock, LOCKS_VARIABLE, type SharedTicket } from './inherited-lock.ts';
@@ -21,7 +21,7 @@ import { LOCK_SITES, type LockMode, type LockSite } from './lock-sites.ts';
 import type { LockTracer } from './lock-tracer.ts';
 import { giveBack, HeldNamedLock, type HeldPart, type NamedLockOptions, type StructuralLockOptions } from './named-lock.ts';
 import { OpenRequest } from './open-request.ts';
-import { type OwedMarker, OwedMarkers } from './owed-markers.ts';
+import { OwedMarkers } from './owed-markers.ts';
 import { Patience } from './patience.ts';
 import type { ProcessFacts } from './process-facts.ts';
 import type { SignalRelease } from './signal-release.ts';
@@ -38,6 +38,8 @@ export interface NamedLocksContext {
   readonly environment: Environment;
   readonly signals: SignalRelease;
   readonly tracer?: LockTracer | undefined;
+  /** Default: of its own. */
+  readonly owed?: OwedMarkers | undefined;
 }
 
 /** A call from outside: its options, and the stack below it. */
@@ -64,8 +66,6 @@ interface Wanted {
 
 const ENCODED_NAME_BYTES_MAX = 255;
 const LOCKS_KEPT = 1000;
-/** How long closing waits for what could not be given back at once. */
-const SETTLE_MS_MAX = 5000;
 
 export class NamedLocks {
   readonly #context: NamedLocksContext;
@@ -81,7 +81,7 @@ export class NamedLocks {
   constructor(context: NamedLocksContext) {
     this.#context = context;
     this.#structural = new StructuralLock(context);
-    this.#owed = new OwedMarkers(context.system);
+    this.#owed = context.owed ?? new OwedMarkers(context.system);
     this.#inherited = decodeSharedTickets(context.environment).filter(({ storeId }) => storeId === context.storeId);
   }
 
@@ -114,8 +114,7 @@ export class NamedLocks {
     const why = 'the store was closed';
     for (const one of this.#open) one.tell(why);
     await Promise.all([...this.#open].map((one) => one.giveBack(why)));
-    const owed = await this.#owed.settle(SETTLE_MS_MAX);
-    if (owed.length > 0) throw notGivenBack(owed);
+    await this.#owed.close();
   }
 
   async #request(wanted: Wanted, asked: Asked<NamedLockOptions>): Promise<HeldNamedLock> {
@@ -317,22 +316,6 @@ function checkOptions(options: NamedLockOptions): void {
 
 /** Signs of life come three a lease; with less than this a busy machine would lose its locks. */
 const LEASE_MS_MIN = 100;
-
-/** What closing leaves behind, with what a person can do about it. */
-function notGivenBack(owed: readonly OwedMarker[]): PeatError {
-  const texts = owed.map(({ prefix, token }) => {
-    const { kind = 'user', name = prefix } = parseLockPrefix(prefix) ?? {};
-    const of = kind === 'structural' ? '--kind structural' : JSON.stringify(name);
-    if (token === undefined) return `${of}: a ticket that may be there, see "peat lock list"`;
-    return `${of}: token ${token}, "peat lock release --token ${token} LOCATION${kind === 'structural' ? ' --kind structural' : ` ${name}`}"`;
-  });
-  const message =
-    `locks could not be given back, since storage failed; others wait for them until this process ends, or a person releases them: ` +
-    texts.join('; ');
-  const failures = owed.map(({ failure }) => failure);
-  const lock = parseLockPrefix(owed[0]?.prefix ?? '')?.name ?? '';
-  return new PeatError('STORAGE', message, { lock, cause: failures.length === 1 ? failures[0] : new AggregateError(failures) });
-}
 
 /** What could not be given back is told with what went wrong, and never hides it. */
 function withFailures(error: unknown, failures: readonly unknown[]): unknown {

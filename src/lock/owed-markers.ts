@@ -6,8 +6,9 @@
  * write it any more.
  */
 import { setMaxListeners } from 'node:events';
-import { isPeatError } from '../base/errors.ts';
+import { isPeatError, PeatError } from '../base/errors.ts';
 import type { System } from '../base/system.ts';
+import { parseLockPrefix } from '../format/layout.ts';
 
 export interface OwedMarker {
   /** Whose ticket it is. */
@@ -22,6 +23,8 @@ export interface OwedMarker {
 const RETRY_FIRST_MS = 50;
 const RETRY_LAST_MS = 60_000;
 const HURRIED_MS = 100;
+/** How long closing waits for what could not be given back at once. */
+const SETTLE_MS_MAX = 5000;
 
 export class OwedMarkers {
   readonly #system: System;
@@ -40,6 +43,17 @@ export class OwedMarkers {
       if (isWritten) this.#owed.delete(marker);
     });
     this.#owed.set(marker, done);
+  }
+
+  /**
+   * To be called before the medium is closed.
+   *
+   * @throws PeatError `STORAGE` if some could not be written for some seconds more. Once the medium is closed nobody tries any more, and
+   * others wait for these tickets for as long as this process lives: the error says whose they are, and how to end them.
+   */
+  async close(): Promise<void> {
+    const owed = await this.settle(SETTLE_MS_MAX);
+    if (owed.length > 0) throw notGivenBack(owed);
   }
 
   /** Waits until all are written, for so long at most. Returns those that are not. */
@@ -71,4 +85,21 @@ export class OwedMarkers {
     if (signal.aborted) return await this.#system.sleep(HURRIED_MS, { background: true });
     await this.#system.sleep(ms, { signal, background: true }).catch(() => {});
   }
+}
+
+/** What closing leaves behind, with what a person can do about it. */
+function notGivenBack(owed: readonly OwedMarker[]): PeatError {
+  const texts = owed.map(({ prefix, token }) => {
+    const { kind = 'user', name = prefix } = parseLockPrefix(prefix) ?? {};
+    const option = kind === 'user' ? '' : ` --kind ${kind}`;
+    const of = kind === 'user' ? JSON.stringify(name) : option.trim() + (kind === 'structural' ? '' : ` ${name}`);
+    if (token === undefined) return `${of}: a ticket that may be there, see "peat lock list"`;
+    return `${of}: token ${token}, "peat lock release --token ${token} LOCATION${option}${kind === 'structural' ? '' : ` ${name}`}"`;
+  });
+  const message =
+    `locks could not be given back, since storage failed; others wait for them until this process ends, or a person releases them: ` +
+    texts.join('; ');
+  const failures = owed.map(({ failure }) => failure);
+  const lock = parseLockPrefix(owed[0]?.prefix ?? '')?.name ?? '';
+  return new PeatError('STORAGE', message, { lock, cause: failures.length === 1 ? failures[0] : new AggregateError(failures) });
 }

@@ -7,6 +7,7 @@ import { type BrokenLock, breakLock, type LockInfo, type LockListContext, type L
 import { openLockPlace } from './lock-place.ts';
 import type { LockTracer } from './lock-tracer.ts';
 import { NamedLocks } from './named-locks.ts';
+import type { OwedMarkers } from './owed-markers.ts';
 import { nodeProcessFacts } from './process-facts.ts';
 import { nodeSignalRelease } from './signal-release.ts';
 
@@ -16,6 +17,8 @@ export interface StoreLocksContext {
   readonly file: StoreFile;
   readonly readOnly: boolean;
   readonly tracer?: LockTracer | undefined;
+  /** Of all locks that are taken through the store, those of the engine, too. */
+  readonly owed: OwedMarkers;
 }
 
 export class StoreLocks {
@@ -37,7 +40,7 @@ export class StoreLocks {
 
   /** @throws as `medium` does */
   get named(): NamedLocks {
-    const { system, file, tracer } = this.#context;
+    const { system, file, tracer, owed } = this.#context;
     this.#named ??= new NamedLocks({
       medium: this.medium,
       system,
@@ -46,6 +49,7 @@ export class StoreLocks {
       environment: process.env,
       signals: nodeSignalRelease(),
       tracer,
+      owed,
     });
     return this.#named;
   }
@@ -61,7 +65,7 @@ export class StoreLocks {
   /** Gives back what is held. @throws as `NamedLocks.close` does, when all is closed */
   async close(): Promise<void> {
     try {
-      await this.#named?.close();
+      await (this.#named ?? this.#context.owed).close();
     } finally {
       await this.#place?.close();
     }

@@ -32,7 +32,7 @@ export interface TicketLockOptions extends TicketQueueOptions {
   /** Is told of waits and holds. Default: nobody. */
   readonly tracer?: LockTracer | undefined;
   /** Keeps what could not be given back at once, for one who closes the medium. Default: nobody asks. */
-  readonly owed?: OwedMarkers;
+  readonly owed?: OwedMarkers | undefined;
 }
 
 export interface AcquireOptions {

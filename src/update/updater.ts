@@ -12,6 +12,7 @@ import type { System } from '../base/system.ts';
 import { lockPrefix, type NamespaceLayout } from '../format/layout.ts';
 import { LOCK_SITES } from '../lock/lock-sites.ts';
 import type { LockTracer } from '../lock/lock-tracer.ts';
+import type { OwedMarkers } from '../lock/owed-markers.ts';
 import { nodeProcessFacts } from '../lock/process-facts.ts';
 import { liveTickets } from '../lock/queue-state.ts';
 import { type LockHandle, TicketLock } from '../lock/ticket-lock.ts';
@@ -33,6 +34,7 @@ const MANY_RECORDS = 256;
 export interface LockPlace {
   readonly medium: Medium;
   readonly tracer: LockTracer | undefined;
+  readonly owed?: OwedMarkers | undefined;
 }
 
 export interface UpdaterContext extends AttemptContext {

@@ -49,8 +49,11 @@ export interface MediumCall {
   readonly blocking: boolean;
 }
 
-/** `fail`: not executed. `drop-answer`: executed, then fails. `half`: a write of the first half, then fails. `delay`: late, but well. */
-export type FaultEffect = 'fail' | 'drop-answer' | 'half' | 'delay';
+/**
+ * `fail`: not executed. `drop-answer`: executed, then fails. `half`: a write of the first half, or a deletion of the first half of the names,
+ * then fails. `late`: fails, and is executed when `executeLate` is called. `delay`: late, but well.
+ */
+export type FaultEffect = 'fail' | 'drop-answer' | 'half' | 'late' | 'delay';
 
 export interface Fault {
   /** A predicate, or an operation and a name (a prefix or a pattern) that must both fit. */
@@ -63,7 +66,7 @@ export interface Fault {
   readonly times?: number;
   readonly delayMs?: number;
   /** What is thrown. Default a PeatError `STORAGE` that says "injected". */
-  readonly error?: Error;
+  readonly error?: Error | ((call: MediumCall) => Error);
 }
 
 interface ActiveFault extends Fault {
@@ -96,6 +99,7 @@ export class FaultyMedium implements Medium {
   readonly #system: System;
   readonly #record: boolean;
   readonly #faults: ActiveFault[] = [];
+  readonly #late: (() => Promise<unknown>)[] = [];
   #number = 0;
 
   constructor(inner: Medium, options: FaultyMediumOptions = {}) {
@@ -122,6 +126,11 @@ export class FaultyMedium implements Medium {
     this.#faults.length = 0;
   }
 
+  /** Does what failed, and was to take effect late. */
+  async executeLate(): Promise<void> {
+    for (const execute of this.#late.splice(0)) await execute();
+  }
+
   resetCounts(): void {
     for (const op of OPERATIONS) this.counts[op] = 0;
     this.calls.length = 0;
@@ -144,7 +153,8 @@ export class FaultyMedium implements Medium {
   }
 
   delete(names: readonly string[]): Promise<void> {
-    return this.#call('delete', names[0] ?? '', () => this.#inner.delete(names));
+    const half = async (): Promise<void> => this.#inner.delete(names.slice(0, names.length >> 1));
+    return this.#call('delete', names[0] ?? '', () => this.#inner.delete(names), half);
   }
 
   async openAppend(name: string): Promise<AppendFile> {
@@ -191,10 +201,12 @@ export class FaultyMedium implements Medium {
     };
   }
 
-  async #call<T>(op: Operation, name: string, execute: () => Promise<T>): Promise<T> {
+  async #call<T>(op: Operation, name: string, execute: () => Promise<T>, half?: () => Promise<void>): Promise<T> {
     const { effect, error, delayMs } = this.#judge({ op, name, blocking: false });
     if (delayMs > 0) await this.#system.sleep(delayMs);
-    if (effect === 'fail' || effect === 'half') throw error;
+    if (effect === 'half') await half?.();
+    if (effect === 'late') this.#late.push(execute);
+    if (effect === 'fail' || effect === 'half' || effect === 'late') throw error;
     const result = await execute();
     if (effect === 'drop-answer') throw error;
     return result;
@@ -206,7 +218,8 @@ export class FaultyMedium implements Medium {
 
   #applyBlocking<T>({ effect, error, delayMs }: Verdict, execute: () => T): T {
     if (delayMs > 0) this.#system.sleepSync(delayMs);
-    if (effect === 'fail' || effect === 'half') throw error;
+    if (effect === 'late') this.#late.push(async () => execute());
+    if (effect === 'fail' || effect === 'half' || effect === 'late') throw error;
     const result = execute();
     if (effect === 'drop-answer') throw error;
     return result;
@@ -223,12 +236,15 @@ export class FaultyMedium implements Medium {
         continue;
       }
       fault.left--;
-      const error =
-        fault.error ?? new PeatError('STORAGE', `injected: ${call.op} of ${call.name} (call ${call.number})`, { file: call.name });
-      return { effect: fault.effect ?? 'fail', error, delayMs: fault.delayMs ?? 0 };
+      return { effect: fault.effect ?? 'fail', error: errorOf(fault, call), delayMs: fault.delayMs ?? 0 };
     }
     return { effect: 'none', error: new Error('no fault'), delayMs: 0 };
   }
+}
+
+function errorOf({ error }: Fault, call: MediumCall): Error {
+  if (typeof error === 'function') return error(call);
+  return error ?? new PeatError('STORAGE', `injected: ${call.op} of ${call.name} (call ${call.number})`, { file: call.name });
 }
 
 function applies({ when }: Fault, call: MediumCall): boolean {

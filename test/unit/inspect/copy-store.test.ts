@@ -9,6 +9,7 @@ import { commitRoot, nextRoot, readRootBase } from '../../../src/manifest/commit
 import type { Medium } from '../../../src/medium/medium.ts';
 import { MemoryMedium } from '../../../src/medium/memory-medium.ts';
 import { runAsync } from '../../../src/medium/steps.ts';
+import { FaultyMedium } from '../../support/faulty-medium.ts';
 import { FrozenMedium } from '../../support/frozen-medium.ts';
 import { naiveRead, naiveValues } from '../../support/naive-read.ts';
 import { Zoo } from '../../support/store-zoo.ts';
@@ -37,6 +38,18 @@ describe('copying a store', () => {
     await store.close();
     expect([...(await valuesOf(target)).keys()]).toContain('fresh');
   });
+
+  it.each(['root', 'shard', 'log'] as const)(
+    'does not call the copy damaged if a file of %s/ could not be read to verify it',
+    async (part) => {
+      const target = new MemoryMedium({ system, canAppend: true });
+      const faulty = new FaultyMedium(target, { system });
+      faulty.inject({ when: { op: 'get', name: zoo.layout[part] } });
+      const failure = copyStore({ source: zoo.medium, target: faulty, system });
+      await expect(failure).rejects.toMatchObject({ code: 'STORAGE', message: expect.stringContaining('not verified') });
+      expect(await valuesOf(target)).toEqual(await valuesOf(zoo.medium));
+    },
+  );
 
   it('comes back the same over appended and framed segments', async () => {
     const framed = new MemoryMedium({ system, canAppend: false });

@@ -49,3 +49,20 @@ it('stops a process for good from its nth call on', async () => {
   faulty.heal();
   expect(await faulty.list('log/')).toEqual([{ name: 'log/s' }]);
 });
+
+it('deletes one half of the names', async () => {
+  const faulty = make();
+  for (const name of ['a', 'b', 'c', 'd']) await faulty.putIfAbsent(name, bytes(name));
+  faulty.inject({ when: { op: 'delete' }, effect: 'half' });
+  await expect(faulty.delete(['a', 'b', 'c', 'd'])).rejects.toThrow('injected');
+  expect((await faulty.list('')).map(({ name }) => name)).toEqual(['c', 'd']);
+});
+
+it('executes a call long after it has failed', async () => {
+  const faulty = make();
+  faulty.inject({ when: { op: 'putIfAbsent' }, effect: 'late', error: ({ name }) => new Error(`no answer about ${name}`) });
+  await expect(faulty.putIfAbsent('a', bytes('a'))).rejects.toThrow('no answer about a');
+  expect(await faulty.get('a')).toBeUndefined();
+  await faulty.executeLate();
+  expect(await faulty.get('a')).toEqual(bytes('a'));
+});
