@@ -3,7 +3,7 @@
  * release must know: names of features, one list for readers and one for writers. An older release that meets
  * a name it does not know refuses before it writes a byte.
  */
-import { PeatError } from '../base/errors.ts';
+import { corrupt, PeatError } from '../base/errors.ts';
 
 export const FORMAT_VERSION = 1;
 
@@ -19,12 +19,19 @@ interface Versioned {
   readonly writerFeatures: readonly string[];
 }
 
-/** @throws PeatError `UNSUPPORTED_VERSION` if this release can't read what `file` describes. */
-export function checkFeatures(versioned: Versioned, file: string): void {
+/** @throws PeatError `UNSUPPORTED_VERSION` if this release can't read what `file` describes; `CORRUPT` if it says nothing of the kind. */
+export function checkFeatures(value: unknown, file: string): void {
+  const versioned = typeof value === 'object' && value !== null ? (value as Partial<Versioned>) : {};
+  if (typeof versioned.format !== 'number') throw corrupt(file, 0, 'it has no format');
   if (versioned.format !== FORMAT_VERSION) {
     throw new PeatError('UNSUPPORTED_VERSION', `${file} has format ${versioned.format}, this release knows ${FORMAT_VERSION}`, { file });
   }
+  if (!isList(versioned.readerFeatures) || !isList(versioned.writerFeatures)) throw corrupt(file, 0, 'it has no lists of features');
   refuseUnknown(versioned.readerFeatures, `${file} can be read`, file);
+}
+
+function isList(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string');
 }
 
 /** @throws PeatError `UNSUPPORTED_VERSION` if this release can't write to what `file` describes. */

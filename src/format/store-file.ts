@@ -60,8 +60,14 @@ export function newStoreFile(facts: Omit<StoreFile, 'format' | 'readerFeatures' 
 
 /** @throws PeatError `CORRUPT` or `UNSUPPORTED_VERSION`. */
 export function decodeStoreFile(bytes: Buffer): StoreFile {
-  const json = decodeCheckedJson(bytes, STORE_FILE) as StoreFile;
-  if (typeof json !== 'object' || json === null || typeof json.storeId !== 'string') throw corrupt(STORE_FILE, 0, 'it describes no store');
+  const json = decodeCheckedJson(bytes, STORE_FILE) as StoreFile | null;
+  if (typeof json?.storeId !== 'string') throw corrupt(STORE_FILE, 0, 'it describes no store');
   checkFeatures(json, STORE_FILE);
+  const constants = new Map<string, unknown>(Object.entries(json.constants ?? {}));
+  for (const [name, value] of Object.entries(DEFAULT_CONSTANTS)) {
+    // All that this release counts with; what a later one has besides is behind a feature.
+    const given = constants.get(name);
+    if (typeof given !== typeof value || (typeof given === 'number' && !(given >= 0))) throw corrupt(STORE_FILE, 0, `it has no ${name}`);
+  }
   return json;
 }

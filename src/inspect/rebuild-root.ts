@@ -72,7 +72,7 @@ export async function findRoots({ medium, layout }: RootsContext): Promise<Roots
   for (const number of numbers) {
     const file = rootName(layout, number);
     const bytes = await medium.get(file);
-    // Deleted since it was listed; if it was the newest, the caller finds that out when it commits.
+    // Deleted since it was listed: the newest is then neither found nor damaged.
     if (bytes === undefined) continue;
     const root = tryDecode(bytes, { layout, number });
     if (root === undefined) damaged.push(number);

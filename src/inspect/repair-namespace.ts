@@ -132,6 +132,8 @@ class Planner implements TableSink {
     const found = await findRoots(this.#context);
     if (found === undefined) return this.#nothing();
     const isNewestDamaged = found.damaged.includes(found.newest);
+    // Deleted since it was listed.
+    if (found.root === undefined && !isNewestDamaged) return 'changed';
     this.#number = found.newest + 1;
     this.#planOldRoots(found);
     const start = isNewestDamaged ? await this.#rebuild(found) : { root: this.#next(found), extras: [] };

@@ -6,9 +6,12 @@
  * NFS's `.nfs0001`, the remains of a file that was deleted while it was open.
  */
 import type { Dirent } from 'node:fs';
-import { type FileSteps, isMissing, perform, performAll, readDirectory, stat } from './file-calls.ts';
+import { type FileSteps, isFileError, isMissing, perform, performAll, readDirectory, stat } from './file-calls.ts';
 import type { FileTree } from './file-tree.ts';
 import type { ListedObject, ListOptions } from './medium.ts';
+
+/** Names in a store have fewer parts. What lies deeper is none of ours, and links may lead in circles. */
+const DEPTH_MAX = 8;
 
 export function* list(tree: FileTree, prefix: string, options: ListOptions): FileSteps<ListedObject[]> {
   const names: string[] = [];
@@ -36,6 +39,7 @@ function* collect(tree: FileTree, prefix: string, context: { options: ListOption
     if (entry.name.startsWith('.')) continue;
     const name = prefix + entry.name;
     if (yield* isDirectory(tree, name, entry)) {
+      if (name.split('/').length > DEPTH_MAX) continue;
       const below = `${name}/`;
       // A directory whose names all come before `after` need not be read.
       if (below >= after || after.startsWith(below)) yield* collect(tree, below, context);
@@ -60,7 +64,8 @@ function* isDirectory(tree: FileTree, name: string, entry: Dirent): FileSteps<bo
   try {
     return (yield* perform(stat(tree.path(name)))).isDirectory();
   } catch (error) {
-    if (isMissing(error)) return false;
+    // Whoever wants to read it will be told.
+    if (isMissing(error) || isFileError(error, 'ELOOP')) return false;
     throw error;
   }
 }

@@ -6,21 +6,40 @@
  * one `pread`. On a network file system each read opens the file, since opening is what makes the client ask the server.
  */
 import { constants, fstatSync, readSync, type Stats } from 'node:fs';
+import { PeatError } from '../base/errors.ts';
 import { close, type FileSteps, isFileError, isMissing, open, perform, read, statOpen } from './file-calls.ts';
 import type { FileDescriptors } from './file-descriptors.ts';
 import type { FileTree } from './file-tree.ts';
 import type { ByteRange } from './medium.ts';
 
-/** The bytes of a file that must be there. @throws FileCallError */
+/** Where a pipe stands in a file's place, opening it must not wait for someone who writes to it. */
+const READ_FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+
+/** Whole files are roots, records, tickets and the like, and objects that are put at once: more than this no process would have put. */
+const WHOLE_BYTES_MAX = 1024 * 1024 * 1024;
+
+/** The bytes of a file that must be there. @throws FileCallError, PeatError `STORAGE` where something else stands there */
 export function* readWhole(tree: FileTree, name: string): FileSteps<Buffer> {
   const path = tree.path(name);
-  const fd = yield* perform(open(path, constants.O_RDONLY));
+  const fd = yield* perform(open(path, READ_FLAGS));
   try {
-    const { size } = yield* perform(statOpen(path, fd));
+    const { size } = yield* statFile(path, fd);
+    if (size > WHOLE_BYTES_MAX) throw strange(path, `a file of ${size} bytes, more than any of its kind has`);
     return yield* fillFrom(path, fd, { offset: 0, length: size });
   } finally {
     yield* perform(close(path, fd));
   }
+}
+
+function* statFile(path: string, fd: number): FileSteps<Stats> {
+  const stats = yield* perform(statOpen(path, fd));
+  // Of a directory the read itself tells.
+  if (!stats.isFile() && !stats.isDirectory()) throw strange(path, 'a pipe, a device or the like');
+  return stats;
+}
+
+function strange(path: string, what: string): PeatError {
+  return new PeatError('STORAGE', `${path} is ${what}, and none of a store`, { file: path });
 }
 
 function* fillFrom(path: string, fd: number, { offset, length }: ByteRange): FileSteps<Buffer> {
@@ -97,11 +116,11 @@ export class FileReader {
 
   *#openAndGet(name: string, range: ByteRange): FileSteps<Buffer> {
     const path = this.#tree.path(name);
-    const fd = yield* perform(open(path, constants.O_RDONLY));
+    const fd = yield* perform(open(path, READ_FLAGS));
     let stats: Stats;
     let bytes: Buffer;
     try {
-      stats = yield* perform(statOpen(path, fd));
+      stats = yield* statFile(path, fd);
       bytes = yield* fillFrom(path, fd, clamp(range, stats.size));
     } catch (error) {
       yield* perform(close(path, fd));

@@ -1,5 +1,5 @@
 /** `peat inspect`: the microscope. */
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { PeatError } from '../../base/errors.ts';
 import { hexDump } from '../../inspect/hex-dump.ts';
@@ -50,6 +50,8 @@ export const command: Command = {
 
 async function read(path: string): Promise<Buffer> {
   try {
+    // What is no file may never end, or never begin.
+    if (!(await stat(path)).isFile()) throw new Error('it is no file');
     return await readFile(path);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
