@@ -28,7 +28,11 @@ export class HastySystem implements System {
   /** What sleeps in the background goes on for as long as others work, and does not bring the time on. */
   async sleep(ms: number, { signal, background = false }: { signal?: AbortSignal | undefined; background?: boolean } = {}): Promise<void> {
     signal?.throwIfAborted();
-    if (background) return await new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason as Error)));
+    if (background) {
+      return await new Promise<void>((_, reject) => {
+        signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+      });
+    }
     this.sleepSync(ms);
     await this.turn();
     signal?.throwIfAborted();
