@@ -132,6 +132,7 @@ export const MUTANTS = [
   {
     name: 'tombstones go early',
     rule: 'A11',
+    seed: 293,
     edits: [
       {
         file: 'compactor/rewrite.ts',
@@ -143,6 +144,7 @@ export const MUTANTS = [
   {
     name: 'tombstones go from above',
     rule: 'A11',
+    seed: 252,
     edits: [
       {
         file: 'compactor/rewrite.ts',
