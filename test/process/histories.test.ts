@@ -10,7 +10,7 @@ import type { Operation } from '../support/history.ts';
 import { type History, problemsOf, runHistory } from '../support/history-run.ts';
 import { randomFrom } from '../support/random.mjs';
 
-const SECONDS = Number(process.env['PEAT_HISTORIES_SECONDS'] ?? 8);
+const SECONDS = Number(process.env['PEAT_HISTORIES_SECONDS'] ?? 6);
 
 function countBy(operations: readonly Operation[]): Record<string, number> {
   const counts: Record<string, number> = {};
@@ -42,4 +42,27 @@ describe('a history of processes that are killed at random', () => {
     },
     120_000 + SECONDS * 4000,
   );
+});
+
+/** Chance decides whether a fault shows: so many runs are made in search of it. */
+const PLANTED_RUNS_MAX = 5;
+
+describe('a fault that processes play on themselves', () => {
+  it.each([
+    ['stale reads', 'sessions', /is older than/],
+    ['lost puts', 'sets', /not the whole of/],
+    ['torn batches', 'sets', /not the whole of/],
+    ['reads of several moments', 'snapshots', /does not show|shows a part of/],
+    ['moving snapshots', 'snapshots', /changed in the snapshot/],
+    ['lost updates', 'updates', /not linearizable|is hidden from|is lost/],
+    ['locks of nobody', 'locks', /began before the end of/],
+  ])('is found: %s, by the check of %s', async (plant, check, problem) => {
+    const random = randomFrom(testSeed());
+    let found: readonly string[] = [];
+    for (let run = 0; run < PLANTED_RUNS_MAX && found.length === 0; run++) {
+      const problems = problemsOf(await runHistory(random, { segments: 'appended', clients: 3, forMs: 1200, plant }));
+      found = problems[check]?.filter((one) => problem.test(one)) ?? [];
+    }
+    expect(found).not.toEqual([]);
+  });
 });

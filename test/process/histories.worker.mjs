@@ -33,7 +33,7 @@ const dist = resolve(process.env['PEAT_DIST'] ?? new URL('../../dist', import.me
 /** @type {typeof import('../../src/index.ts')} */
 const { open } = await import(pathToFileURL(`${dist}/src/index.js`).href);
 
-/** @type {{ store: string, role: string, client: string, histories?: string, seed: number, keys: string[], names: string[], rows: number, watch?: boolean, plant?: string }} */
+/** @type {{ store: string, role: string, client: string, histories?: string, seed: number, keys: string[], names: string[], watch?: boolean, plant?: string }} */
 const options = JSON.parse(process.argv[2] ?? '{}');
 const { role, client, keys = [], names = [] } = options;
 const random = randomFrom(options.seed ?? 1);
@@ -279,26 +279,34 @@ async function pause(ms) {
   await delay(ms, undefined, { signal: ending }).catch(() => {});
 }
 
-/** How often each is done, and by which rows. @type {[number, () => Promise<unknown>][]} */
-const DATA = [
-  [20, put],
-  [8, remove],
-  [16, batch],
-  [14, update],
-  [5, updateMany],
-  [14, get],
-  [6, getEntry],
-  [14, getMany],
-  [6, scan],
-];
-/** @type {[number, () => Promise<unknown>][]} */
-const LOCKS = [
-  [10, lock],
-  [3, listLocks],
+/** @typedef {[weight: number, run: () => Promise<unknown>][]} Choice */
+
+/** What is done at a time, each with how often. @type {Choice[]} */
+const ROWS = [
+  [
+    [20, put],
+    [8, remove],
+    [16, batch],
+  ],
+  [
+    [14, get],
+    [6, getEntry],
+    [14, getMany],
+    [6, scan],
+  ],
+  [
+    [14, update],
+    [5, updateMany],
+  ],
+  [
+    [10, lock],
+    [3, listLocks],
+  ],
+  [[1, snapshot]],
 ];
 
-/** @param {[number, () => Promise<unknown>][]} what @param {number} pauseMs */
-async function row(what, pauseMs) {
+/** @param {Choice} what */
+async function row(what) {
   const total = what.reduce((sum, [weight]) => sum + weight, 0);
   while (!ending.aborted) {
     let at = random() * total;
@@ -307,15 +315,14 @@ async function row(what, pauseMs) {
       return at < 0;
     });
     await chosen?.[1]();
-    await pause(pauseMs * 2 * random());
+    await pause(8 * random());
   }
 }
 
 async function mix() {
   untilTerm();
   const watching = options.watch ? watch() : undefined;
-  const rows = Array.from({ length: options.rows }, () => row(DATA, 6));
-  await Promise.all([...rows, row(LOCKS, 5), row([[1, snapshot]], 20)]);
+  await Promise.all(ROWS.map(row));
   say('idle');
   await watching;
 }
@@ -352,9 +359,9 @@ function untilTerm() {
     clearInterval(alive);
     ended.abort();
   });
+  say('ready');
 }
 
-say(`pid ${process.pid}`);
 await { mix, look, mark, compact }[/** @type {'mix' | 'look' | 'mark' | 'compact'} */ (role)]();
 await store.close();
 say('closed');

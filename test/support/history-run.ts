@@ -109,7 +109,7 @@ class Run {
     const { plant, clients } = this.#options;
     this.#compactor = this.#spawn({ role: 'compact' });
     for (let n = 0; n < clients; n++) {
-      const options = { role: 'mix', rows: 2, watch: n % 2 === 0, ...(plant === undefined ? {} : { plant }) };
+      const options = { role: 'mix', watch: n % 2 === 0, ...(plant === undefined ? {} : { plant }) };
       this.#lanes.push({ name: `p${n}`, options, lives: 0, child: this.#spawnClient(`p${n}`, options) });
     }
   }
@@ -126,19 +126,34 @@ class Run {
 
   /** Lets all end by themselves: first the clients, then those of them that watch, then the compactor. */
   async finish(): Promise<void> {
-    for (const { child } of this.#lanes) child.kill('SIGTERM');
-    for (const lane of this.#lanes) await this.#inTime(lane.child.line('idle'), lane.name);
-    for (const mark of ['mark1', 'mark2']) {
-      await this.#ended(this.#spawnClient(mark, { role: 'mark' }), mark);
-      if (mark === 'mark2') break;
-      for (const { child, name, options } of this.#lanes) if (options['watch'] === true) await this.#inTime(child.line('marked'), name);
+    for (const { child, name } of this.#lanes) {
+      // Before it listens for that, it would die of it.
+      await this.#inTime(child.line('ready'), name);
+      child.kill('SIGTERM');
     }
+    for (const { child, name } of this.#lanes)
+      if ((await this.#inTime(child.line('idle'), name)) === undefined) await this.#ended(child, name);
+    await this.#mark();
     for (const { child, name } of this.#lanes) await this.#ended(child, name);
+    await this.#inTime((this.#compactor as Child).line('ready'), 'the compactor');
     this.#compactor?.kill('SIGTERM');
     await this.#ended(this.#compactor as Child, 'the compactor');
     const reader = this.#spawnClient('end', { role: 'look' });
     await this.#ended(reader, 'the reader');
     expect(reader.numbers('tail')).toEqual([0]);
+  }
+
+  /** Ends the watches: with a second mark, when all have told of a first one. A watch may have begun after that, so there may be several. */
+  async #mark(): Promise<void> {
+    const watching = this.#lanes.filter(({ options }) => options['watch'] === true).map(({ child }) => child);
+    const told = Promise.all(watching.map((child) => child.line('marked')));
+    const giveUpAtMs = performance.now() + HANG_MS;
+    for (let n = 0, isTold = false; !isTold; n++) {
+      if (performance.now() > giveUpAtMs) throw new Error('a watch does not tell of a mark');
+      await this.#ended(this.#spawnClient(clientOf('mark1', n), { role: 'mark' }), 'mark1');
+      isTold = await Promise.race([told.then(() => true), delay(300, false)]);
+    }
+    await this.#ended(this.#spawnClient('mark2', { role: 'mark' }), 'mark2');
   }
 
   operations(): Operation[] {

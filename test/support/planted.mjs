@@ -3,6 +3,8 @@
  * them. Plain JavaScript, since the processes that tests start use it.
  */
 
+import { setTimeout as delay } from 'node:timers/promises';
+
 /**
  * @typedef {import('../../src/index.ts').Store} Store
  * @typedef {import('../../src/index.ts').Namespace<string>} Namespace
@@ -62,7 +64,7 @@ const NAMESPACE_FAULTS = {
   'reads of several moments': (entries) => ({
     async getMany(keys) {
       const values = [];
-      for (const key of keys) values.push(await new Promise((resolve) => setTimeout(resolve, 1)).then(() => entries.get(key)));
+      for (const key of keys) values.push(await delay(1).then(() => entries.get(key)));
       return values;
     },
   }),
@@ -75,11 +77,12 @@ const NAMESPACE_FAULTS = {
     },
   }),
 
-  /** One update of three reads, and then writes. */
+  /** Every other update reads, and writes some time later. */
   'lost updates': (entries, random) => ({
     async update(key, fn, options) {
-      if (random() < 0.7) return await entries.update(key, fn, options);
+      if (random() < 0.5) return await entries.update(key, fn, options);
       const value = await fn(await entries.get(key), { keys: [key], signal: new AbortController().signal });
+      await delay(100);
       await entries.put(key, /** @type {string} */ (value));
       return { value: /** @type {string} */ (value), stamp: undefined, changed: false, token: undefined };
     },
