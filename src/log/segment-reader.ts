@@ -48,10 +48,7 @@ export interface SegmentReaderOptions {
   readonly onDamage?: (error: PeatError, lostBytes: number) => void;
 }
 
-const MIB = 1024 * 1024;
 const CHUNK_BYTES = 256 * 1024;
-/** A group that was torn, and the room allocated ahead, are far smaller: what is longer without a frame is none that a writer left. */
-const REST_BYTES_MAX = 256 * MIB;
 /** What a look at a segment that may have nothing new asks for. */
 const PEEK_BYTES = 4096;
 
@@ -213,7 +210,7 @@ export class SegmentReader {
     const file = { seed: this.#seed, base: this.offset };
     let later: Frame | undefined;
     for (let before = seen; ; ) {
-      const rest = yield* getSteps(this.#name, { offset: this.offset, length: REST_BYTES_MAX });
+      const rest = yield* getSteps(this.#name, { offset: this.offset, length: 0x7fff_ffff });
       if (rest === undefined) return false;
       if (!rest.subarray(0, before.length).equals(before)) {
         const again = this.offset === 0 ? isSegmentHeader(rest, this.#seed) : frameAt(rest, 0, file).state === 'frame';
@@ -224,7 +221,6 @@ export class SegmentReader {
       const isConfirmed = later !== undefined;
       later = findLaterGroup(rest, 0, file);
       if (later === undefined) {
-        if (rest.length === REST_BYTES_MAX) throw corrupt(this.#name, this.offset, `no frame follows in ${REST_BYTES_MAX / MIB} MiB`);
         this.#searched = { offset: this.offset, bytes: this.tornBytes };
         this.tornBeforeSeal = hasSeal(rest, file);
         return false;

@@ -15,31 +15,29 @@ import type { ByteRange } from './medium.ts';
 /** Where a pipe stands in a file's place, opening it must not wait for someone who writes to it. */
 const READ_FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
-/** Whole files are roots, records, tickets and the like, and objects that are put at once: more than this no process would have put. */
-const WHOLE_BYTES_MAX = 1024 * 1024 * 1024;
+/** The largest files are segments: 1 GiB, and the last group and the room that is allocated ahead. None comes near this; see `docs/format.md`. */
+const FILE_BYTES_MAX = 2 ** 31 - 1;
 
 /** The bytes of a file that must be there. @throws FileCallError, PeatError `STORAGE` where something else stands there */
 export function* readWhole(tree: FileTree, name: string): FileSteps<Buffer> {
   const path = tree.path(name);
   const fd = yield* perform(open(path, READ_FLAGS));
   try {
-    const { size } = yield* statFile(path, fd);
-    if (size > WHOLE_BYTES_MAX) throw strange(path, `a file of ${size} bytes, more than any of its kind has`);
+    const { size } = yield* statFile(path, { name, fd });
     return yield* fillFrom(path, fd, { offset: 0, length: size });
   } finally {
     yield* perform(close(path, fd));
   }
 }
 
-function* statFile(path: string, fd: number): FileSteps<Stats> {
+/** @throws PeatError `STORAGE` for what is no file that a store could have: reading it might never end, or take all memory. */
+function* statFile(path: string, { name, fd }: { name: string; fd: number }): FileSteps<Stats> {
   const stats = yield* perform(statOpen(path, fd));
+  const strange = (what: string): PeatError => new PeatError('STORAGE', `${path} is ${what}, and none of a store`, { file: name });
   // Of a directory the read itself tells.
-  if (!stats.isFile() && !stats.isDirectory()) throw strange(path, 'a pipe, a device or the like');
+  if (!stats.isFile() && !stats.isDirectory()) throw strange('a pipe, a device or the like');
+  if (stats.size > FILE_BYTES_MAX) throw strange(`a file of ${stats.size} bytes`);
   return stats;
-}
-
-function strange(path: string, what: string): PeatError {
-  return new PeatError('STORAGE', `${path} is ${what}, and none of a store`, { file: path });
 }
 
 function* fillFrom(path: string, fd: number, { offset, length }: ByteRange): FileSteps<Buffer> {
@@ -120,7 +118,7 @@ export class FileReader {
     let stats: Stats;
     let bytes: Buffer;
     try {
-      stats = yield* statFile(path, fd);
+      stats = yield* statFile(path, { name, fd });
       bytes = yield* fillFrom(path, fd, clamp(range, stats.size));
     } catch (error) {
       yield* perform(close(path, fd));
