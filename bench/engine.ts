@@ -10,11 +10,11 @@
  */
 import { createHash } from 'node:crypto';
 import { closeSync, type Dirent, fdatasyncSync, mkdtempSync, openSync, readdirSync, rmSync, statSync, writeSync } from 'node:fs';
-import { cpus, tmpdir, totalmem } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { open } from '../src/index.ts';
-import { fileSystemKind } from '../src/medium/file-system-kind.ts';
+import { type Machine, machineOf, machineText } from './machine.ts';
 import { randomFrom } from './random.ts';
 
 const { values: options } = parseArgs({
@@ -137,12 +137,7 @@ try {
   await store.close();
 
   const report: Report = {
-    machine: {
-      cpu: cpus()[0]?.model,
-      cores: cpus().length,
-      memoryGiB: Math.round(totalmem() / 2 ** 30),
-      fileSystem: fileSystemKind(directory).name,
-    },
+    machine: machineOf(directory),
     versions: { node: process.version, v8: process.versions.v8 },
     workload: { entries, seed, sha256: hash.digest('hex') },
     bytes: {
@@ -159,7 +154,7 @@ try {
 }
 
 interface Report {
-  readonly machine: { readonly cpu: string | undefined; readonly cores: number; readonly memoryGiB: number; readonly fileSystem: string };
+  readonly machine: Machine;
   readonly versions: { readonly node: string; readonly v8: string };
   readonly workload: { readonly entries: number; readonly seed: number; readonly sha256: string };
   readonly bytes: { readonly log: number; readonly tables: number; readonly roots: number };
@@ -176,9 +171,9 @@ function ratios(): Record<string, number> {
   };
 }
 
-function text({ machine, versions, workload, bytes, ratios: compared }: Report): string {
+function text({ machine, workload, bytes, ratios: compared }: Report): string {
   const lines = [
-    `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.fileSystem}; Node ${versions.node}`,
+    machineText(machine),
     `${workload.entries} entries, seed ${workload.seed}, sha256 of what was read back ${workload.sha256}`,
     `bytes: log ${bytes.log}, tables ${bytes.tables}, roots ${bytes.roots}`,
     '',

@@ -18,7 +18,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { cpus, loadavg, tmpdir, totalmem } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -30,7 +30,8 @@ import { LOCK_SITES } from '../src/lock/lock-sites.ts';
 import { nodeProcessFacts } from '../src/lock/process-facts.ts';
 import { TicketLock } from '../src/lock/ticket-lock.ts';
 import { FileMedium } from '../src/medium/file-medium.ts';
-import { fileSystemKind } from '../src/medium/file-system-kind.ts';
+import { type Machine, machineOf, machineText } from './machine.ts';
+import { quantile } from './quantile.ts';
 
 interface Task {
   readonly role: 'hold' | 'wait' | 'idle' | 'queue' | 'update';
@@ -171,11 +172,6 @@ class Clients {
   }
 }
 
-function quantile(samples: readonly number[], q: number): number {
-  const sorted = Float64Array.from(samples).sort();
-  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? Number.NaN;
-}
-
 async function perSecond(forMs: number, work: (i: number) => Promise<unknown>): Promise<number> {
   const startMs = nowMs();
   let done = 0;
@@ -231,7 +227,7 @@ async function lag(directory: string, forMs: number): Promise<Figures> {
     await delay(forMs);
     const lags = (await clients.stop()).flatMap(({ lagsMs = [] }) => lagsMs);
     const who = role === 'idle' ? 'doing nothing' : 'waiting for a lock';
-    Object.assign(figures, { [`lag p99, ${who}, ms`]: quantile(lags, 0.99), [`lag max, ${who}, ms`]: Math.max(...lags) });
+    Object.assign(figures, { [`lag p99, ${who}, ms`]: quantile(lags, 0.99) ?? Number.NaN, [`lag max, ${who}, ms`]: Math.max(...lags) });
   }
   await holder.stop();
   return figures;
@@ -254,8 +250,8 @@ async function queue(directory: string, { forMs, processes }: { forMs: number; p
   const meanTurnMs = ((turns.at(-1)?.heldAtMs ?? 0) - first) / (turns.length - 1);
   return {
     [`${processes} in the queue: turns/s`]: 1000 / meanTurnMs,
-    [`${processes} in the queue: hand-over p50, ms`]: quantile(handOvers, 0.5),
-    [`${processes} in the queue: hand-over p99, ms`]: quantile(handOvers, 0.99),
+    [`${processes} in the queue: hand-over p50, ms`]: quantile(handOvers, 0.5) ?? Number.NaN,
+    [`${processes} in the queue: hand-over p99, ms`]: quantile(handOvers, 0.99) ?? Number.NaN,
     [`${processes} in the queue: longest wait, ms`]: Math.max(...waits),
     [`${processes} in the queue: longest wait / fair share`]: Math.max(...waits) / (processes * meanTurnMs),
     [`${processes} in the queue: most turns of others in one wait`]: Math.max(
@@ -291,12 +287,7 @@ async function measure(options: { seconds: number; waiters: number; json: boolea
     Object.assign(figures, await run(join(parent, `store${stores++}`)));
   };
   try {
-    const machine = {
-      cpu: cpus()[0]?.model,
-      cores: cpus().length,
-      memoryGiB: Math.round(totalmem() / 2 ** 30),
-      fileSystem: fileSystemKind(parent).name,
-    };
+    const machine = machineOf(parent);
     const loadBefore = loadavg()[0];
     await add((directory) => held(directory, forMs));
     await add((directory) => lag(directory, forMs));
@@ -317,15 +308,15 @@ async function measure(options: { seconds: number; waiters: number; json: boolea
 }
 
 function text(report: {
-  readonly machine: { readonly cpu: string | undefined; readonly cores: number; readonly memoryGiB: number; readonly fileSystem: string };
+  readonly machine: Machine;
   readonly load: { readonly before: number | undefined; readonly after: number | undefined };
   readonly versions: { readonly node: string };
   readonly secondsEach: number;
   readonly figures: Figures;
 }): string {
-  const { machine, load, versions, secondsEach } = report;
+  const { machine, load, secondsEach } = report;
   return [
-    `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.fileSystem}; Node ${versions.node}`,
+    machineText(machine),
     `${secondsEach} s each; load average ${load.before?.toFixed(1)} before, ${load.after?.toFixed(1)} after (its own processes count, too)`,
     '',
     ...Object.entries(report.figures).map(([name, figure]) => `${name.padEnd(48)} ${figure.toFixed(2).padStart(12)}`),

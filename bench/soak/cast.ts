@@ -3,7 +3,7 @@ import { type ChildProcess, fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { residentBytes } from './census.ts';
-import { ACTORS, type Assignment, COMPACTORS, KILLED, type Role } from './plan.ts';
+import { ACTORS, type Assignment, COMPACTORS, KILLED, namesOf, type Role } from './plan.ts';
 import { ACTOR, PEAT } from './program.ts';
 import type { Report } from './telemetry.ts';
 
@@ -34,8 +34,8 @@ export class Cast {
 
   start(): void {
     for (let i = 0; i < COMPACTORS; i++) this.#add('compactor', () => this.#startCompactor());
-    for (const [role, count] of Object.entries(ACTORS) as [Role, number][]) {
-      for (let i = 0; i < count; i++) this.#add(role, () => this.#startActor(role, `${role}-${i}`));
+    for (const role of Object.keys(ACTORS) as Role[]) {
+      for (const name of namesOf(role)) this.#add(role, () => this.#startActor(role, name));
     }
   }
 
@@ -47,11 +47,7 @@ export class Cast {
   async killOne(random: () => number): Promise<Member['kind']> {
     const mortal = this.#members.filter(({ kind }) => kind === 'compactor' || KILLED.includes(kind));
     const member = mortal[Math.floor(mortal.length * random())] as Member;
-    const ended = once(member.child, 'close');
-    if (member.child.exitCode === null && member.child.signalCode === null) {
-      member.child.kill('SIGKILL');
-      await ended;
-    }
+    await endOf(member.child, (child) => child.kill('SIGKILL'));
     if (!this.#isEnding) member.child = member.start();
     return member.kind;
   }
@@ -78,11 +74,7 @@ export class Cast {
   async #endAll(members: readonly Member[], tell: (child: ChildProcess) => void): Promise<void> {
     await Promise.all(
       members.map(async ({ kind, child }) => {
-        if (child.exitCode === null && child.signalCode === null) {
-          const ended = once(child, 'close');
-          tell(child);
-          await ended;
-        }
+        await endOf(child, tell);
         if (child.exitCode !== 0) this.#problem(`a ${kind} ended with ${child.exitCode ?? child.signalCode}`);
       }),
     );
@@ -122,4 +114,12 @@ export class Cast {
     if (event === 'pass')
       this.#options.onReport({ latencies: { 'compaction pass': [durationMs], 'compaction lag': [lagMs] }, problems: [] });
   }
+}
+
+/** Tells it to end, and waits for that; at once where it has ended. */
+async function endOf(child: ChildProcess, tell: (child: ChildProcess) => void): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'close');
+  tell(child);
+  await ended;
 }

@@ -1,30 +1,37 @@
 /** What the store has grown to: its files by kind, and what `stats` says. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
-import { join, relative, sep } from 'node:path';
+import { join, relative } from 'node:path';
 import { isPeatError, type Namespace } from '../../src/index.ts';
+import { parseStoreName, type StoreName } from '../../src/inspect/store-names.ts';
 
 /** Numbers of one moment, by name. */
 export type Figures = Readonly<Record<string, number>>;
 
-/** Files and bytes: `roots`, `tables`, `segments and records`, `locks`, `temporary files`. A file that goes away meanwhile does not count. */
+const FIGURE_OF: Readonly<Partial<Record<StoreName['kind'], string>>> = {
+  root: 'roots',
+  'table-file': 'tables',
+  segment: 'segments and records',
+  'segment-part': 'segments and records',
+  record: 'segments and records',
+  ticket: 'locks',
+  marker: 'locks',
+  beat: 'locks',
+  floor: 'locks',
+  tmp: 'temporary files',
+};
+
+/** How many files there are of each kind, and all bytes. A file that goes away meanwhile does not count. */
 export function countFiles(directory: string): Figures {
-  const figures = { roots: 0, tables: 0, 'segments and records': 0, locks: 0, 'temporary files': 0, 'store, MB': 0 };
+  const figures: Record<string, number> = Object.fromEntries(Object.values(FIGURE_OF).map((name) => [name, 0]));
+  let bytes = 0;
   for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
     const path = join(entry.parentPath, entry.name);
-    figures['store, MB'] += (statSync(path, { throwIfNoEntry: false })?.size ?? 0) / 1e6;
-    const kind = kindOf(relative(directory, path).split(sep));
-    if (kind !== undefined) figures[kind]++;
+    bytes += statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+    const figure = FIGURE_OF[parseStoreName(relative(directory, path)).kind];
+    if (figure !== undefined) figures[figure] = (figures[figure] ?? 0) + 1;
   }
-  return figures;
-}
-
-function kindOf([top, , kind]: readonly string[]): 'roots' | 'tables' | 'segments and records' | 'locks' | 'temporary files' | undefined {
-  if (top === 'tmp') return 'temporary files';
-  if (top === 'lock') return 'locks';
-  if (kind === 'root') return 'roots';
-  if (kind === 'shard') return 'tables';
-  return kind === 'log' ? 'segments and records' : undefined;
+  return { ...figures, 'store, MB': bytes / 1e6 };
 }
 
 /** How long the tail is, and what waits for its deletion. */

@@ -7,10 +7,10 @@
  * `plan.ts`. The machine's other load is part of every latency.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg, tmpdir, totalmem } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { fileSystemKind } from '../../src/medium/file-system-kind.ts';
+import { type Machine, machineOf, machineText } from '../machine.ts';
 import { chart } from './series.ts';
 import { type SoakResult, soak } from './soak.ts';
 
@@ -36,12 +36,12 @@ function showProgress(text: string): void {
 }
 
 function reportText(report: Report): string {
-  const { machine, seed: used, seconds, operations, kills, counted, series, problems } = report;
+  const { machine, load, seed: used, seconds, operations, kills, counted, series, problems } = report;
   const killed = Object.entries(kills).map(([kind, count]) => `${kind} ${count}`);
   const columns = ['count', 'p50 ms', 'p99 ms', 'max ms'].map((name) => name.padStart(10)).join('');
   return [
-    `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.fileSystem}; Node ${process.version}`,
-    `${Math.round(seconds)} s, seed ${used}; killed: ${killed.join(', ') || 'none'}; load average at the end ${machine.load?.toFixed(1)}`,
+    machineText(machine),
+    `${Math.round(seconds)} s, seed ${used}; killed: ${killed.join(', ') || 'none'}; load average at the end ${load?.toFixed(1)}`,
     `counters ${counted.counters}, holds of the long lock ${counted.holds}`,
     '',
     `${''.padEnd(24)}${columns}`,
@@ -58,13 +58,9 @@ function reportText(report: Report): string {
 }
 
 interface Report extends SoakResult {
-  readonly machine: {
-    readonly cpu: string | undefined;
-    readonly cores: number;
-    readonly memoryGiB: number;
-    readonly fileSystem: string;
-    readonly load: number | undefined;
-  };
+  readonly machine: Machine;
+  /** Of the machine, at the end. */
+  readonly load: number | undefined;
   readonly seed: number;
 }
 
@@ -77,14 +73,7 @@ try {
   say(`soak of ${minutes} min, seed ${seed}\n`);
   const result = await soak({ directory, minutes, seed, onProgress: showProgress, signal: interrupted.signal });
   showProgress('');
-  const machine = {
-    cpu: cpus()[0]?.model,
-    cores: cpus().length,
-    memoryGiB: Math.round(totalmem() / 2 ** 30),
-    fileSystem: fileSystemKind(directory).name,
-    load: loadavg()[0],
-  };
-  const report: Report = { machine, seed, ...result };
+  const report: Report = { machine: machineOf(directory), load: loadavg()[0], seed, ...result };
   if (options.out !== undefined) writeFileSync(options.out, `${JSON.stringify(report, undefined, 1)}\n`);
   console.log(options.json ? JSON.stringify(report) : reportText(report));
   isKept = result.problems.length > 0;

@@ -20,6 +20,11 @@ export const NAMESPACE = 'soak';
 
 export const ACTORS: Readonly<Record<Role, number>> = { poller: 4, updater: 2, holder: 3, collector: 1, watchman: 1, shell: 1 };
 
+/** The names of all actors of a role. */
+export function namesOf(role: Role): string[] {
+  return Array.from({ length: ACTORS[role] }, (_, i) => `${role}-${i}`);
+}
+
 /** Of these one is killed with -9 at each kill, and started again. Compactors count, too. */
 export const KILLED: readonly Role[] = ['poller', 'updater', 'holder'];
 export const COMPACTORS = 2;

@@ -1,4 +1,5 @@
 /** What was measured at each moment of a soak, and its charts. */
+import { quantile } from '../quantile.ts';
 
 const BARS = '▁▂▃▄▅▆▇█';
 const COLUMNS = 60;
@@ -9,20 +10,10 @@ export interface Series {
   readonly values: readonly (number | undefined)[];
 }
 
-/** The p-quantile; undefined without samples. */
-export function quantile(samples: readonly number[], p: number): number | undefined {
-  const sorted = Float64Array.from(samples).sort();
-  return sorted[Math.min(sorted.length - 1, Math.floor(p * sorted.length))];
-}
-
 /** Samples of several kinds, one row a moment. */
 export class SeriesTable {
   readonly #columns = new Map<string, (number | undefined)[]>();
   #samples = 0;
-
-  get samples(): number {
-    return this.#samples;
-  }
 
   add(figures: Readonly<Record<string, number | undefined>>): void {
     for (const [name, value] of Object.entries(figures)) {

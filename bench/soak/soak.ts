@@ -6,16 +6,17 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { nodeSystem } from '../../src/base/system.ts';
+import { Latencies } from '../../src/cli/replay/latencies.ts';
 import { open, type Store } from '../../src/index.ts';
 import { verifyStore } from '../../src/inspect/verify.ts';
 import { FileMedium } from '../../src/medium/file-medium.ts';
 import { randomFrom } from '../random.ts';
 import { Cast } from './cast.ts';
 import { countFiles, measureTail } from './census.ts';
-import { ACTORS, COUNTERS, counterKey, KILL_EVERY_MS, NAMESPACE } from './plan.ts';
+import { COUNTERS, counterKey, KILL_EVERY_MS, NAMESPACE, namesOf } from './plan.ts';
 import { judgeHolds } from './roles/holder.ts';
 import { fillAccounts, raisedBy } from './roles/updater.ts';
-import { quantile, type Series, SeriesTable } from './series.ts';
+import { type Series, SeriesTable } from './series.ts';
 import type { Report } from './telemetry.ts';
 
 export interface SoakOptions {
@@ -93,13 +94,12 @@ export async function soak(options: SoakOptions): Promise<SoakResult> {
 
   options.onProgress('judging');
   const judged = await judge(store, journals);
-  const { operations, series, problems } = recorder;
   return {
     seconds,
     kills,
-    operations: operations(),
-    series: series(),
-    problems: [...problems, ...judged.problems],
+    operations: recorder.operations(),
+    series: recorder.series(),
+    problems: [...recorder.problems, ...judged.problems],
     counted: judged.counted,
   };
 }
@@ -109,8 +109,8 @@ class Recorder {
   readonly problems: string[] = [];
   readonly #sampleMs: number;
   readonly #table = new SeriesTable();
-  readonly #all = new Map<string, number[]>();
-  #recent = new Map<string, number[]>();
+  readonly #all = new Map<string, Latencies>();
+  #recent = new Map<string, Latencies>();
 
   constructor(sampleMs: number) {
     this.#sampleMs = sampleMs;
@@ -120,9 +120,9 @@ class Recorder {
     this.problems.push(...problems);
     for (const [kind, samples] of Object.entries(latencies)) {
       for (const map of [this.#all, this.#recent]) {
-        const list = map.get(kind) ?? [];
-        map.set(kind, list);
-        for (const sample of samples) list.push(sample);
+        const added = map.get(kind) ?? new Latencies();
+        map.set(kind, added);
+        for (const ms of samples) added.add(ms * 1000);
       }
     }
   }
@@ -131,23 +131,26 @@ class Recorder {
   sample(figures: Readonly<Record<string, number>>): void {
     const recent = this.#recent;
     this.#recent = new Map();
-    const slowest = CHARTED.map((kind) => [`${kind}, p99 ms`, quantile(recent.get(kind) ?? [], 0.99)] as const);
-    const perSecond = (recent.get('append')?.length ?? 0) / (this.#sampleMs / 1000);
+    const slowest = CHARTED.map((kind) => [`${kind}, p99 ms`, recent.get(kind)?.quantileMs(0.99)] as const);
+    const perSecond = (recent.get('append')?.count ?? 0) / (this.#sampleMs / 1000);
     this.#table.add({ 'appends a second': perSecond, ...Object.fromEntries(slowest), ...figures, problems: this.problems.length });
   }
 
   progress(seconds: number): string {
-    const done = [...this.#all.values()].reduce((sum, samples) => sum + samples.length, 0);
+    const done = [...this.#all.values()].reduce((sum, { count }) => sum + count, 0);
     return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, '0')}, ${done} operations, ${this.problems.length} problems`;
   }
 
-  readonly operations = (): OperationFacts[] =>
-    [...this.#all].map(([kind, samples]) => {
-      const at = (p: number): number => quantile(samples, p) as number;
-      return { kind, count: samples.length, p50Ms: at(0.5), p99Ms: at(0.99), maxMs: at(1) };
+  operations(): OperationFacts[] {
+    return [...this.#all].map(([kind, latencies]) => {
+      const { count, maxMs } = latencies;
+      return { kind, count, p50Ms: latencies.quantileMs(0.5), p99Ms: latencies.quantileMs(0.99), maxMs };
     });
+  }
 
-  readonly series = (): Series[] => this.#table.all();
+  series(): Series[] {
+    return this.#table.all();
+  }
 }
 
 /** When everybody has ended: what was acknowledged is there, and nothing is left over. */
@@ -155,10 +158,7 @@ async function judge(directory: string, journals: string): Promise<Pick<SoakResu
   const store = await open(directory, { autoCompact: false });
   try {
     const counters = await judgeCounters(store, journals);
-    const holds = judgeHolds(
-      journals,
-      Array.from({ length: ACTORS.holder }, (_, i) => `holder-${i}`),
-    );
+    const holds = judgeHolds(journals, namesOf('holder'));
     const problems = [...counters.problems, ...holds.problems, ...(await judgeRest(store)), ...(await verify(directory))];
     return { problems, counted: { counters: counters.sum, holds: holds.holds } };
   } finally {
@@ -170,7 +170,7 @@ async function judgeCounters(store: Store, journals: string): Promise<{ sum: num
   const keys = Array.from({ length: COUNTERS }, (_, i) => counterKey(i));
   const counts = await store.namespace<number>(NAMESPACE).getMany(keys);
   const sum = counts.reduce<number>((total, count = 0) => total + count, 0);
-  const raised = Array.from({ length: ACTORS.updater }, (_, i) => raisedBy(journals, `updater-${i}`));
+  const raised = namesOf('updater').map((name) => raisedBy(journals, name));
   const done = raised.reduce((total, one) => total + one.done, 0);
   const unknown = raised.reduce((total, one) => total + one.unknown, 0);
   if (sum >= done && sum <= done + unknown) return { sum, problems: [] };

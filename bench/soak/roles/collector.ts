@@ -1,6 +1,6 @@
 /** The collection of garbage: deletes the runs of the pollers but for the newest, a few at a time, and sees that none comes back. */
 import type { Actor } from '../actor.ts';
-import { ACTORS, NAMESPACE, RUNS_KEPT, runPrefix } from '../plan.ts';
+import { NAMESPACE, namesOf, RUNS_KEPT, runPrefix } from '../plan.ts';
 
 const BATCH_MAX = 7;
 const EVERY_MS = 2000;
@@ -10,8 +10,9 @@ export async function collect({ store, telemetry, stop, pause }: Actor): Promise
   /** The newest key of each prefix that was deleted. */
   const deleted = new Map<string, string>();
   while (!stop.aborted) {
-    for (let i = 0; i < ACTORS.poller && !stop.aborted; i++) {
-      const prefix = runPrefix(`poller-${i}`);
+    for (const poller of namesOf('poller')) {
+      if (stop.aborted) break;
+      const prefix = runPrefix(poller);
       const keys: string[] = [];
       for await (const { key } of runs.scan({ prefix, values: false })) keys.push(key);
       const newest = deleted.get(prefix) ?? '';

@@ -14,6 +14,10 @@ export class Latencies {
     if (us > this.#maxUs) this.#maxUs = us;
   }
 
+  get count(): number {
+    return this.#count;
+  }
+
   /** What this share of the samples did not exceed, to 1 %; 0 without samples. */
   quantileMs(share: number): number {
     let left = Math.ceil(this.#count * share);
