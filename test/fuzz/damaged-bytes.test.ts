@@ -50,7 +50,7 @@ async function tryAll(damages: (random: () => number) => Iterable<Damage>, legal
     if (!isRead && !isRepaired) continue;
     const others = legal.get(name) ?? legalOf(name);
     legal.set(name, others);
-    const store = judge.with({ [name]: bytes });
+    const store = judge.store.with({ [name]: bytes });
     const repaired = isRepaired ? [...(await others), ...(await withoutNewestRoot(name))] : [];
     const wrong = [
       isRead ? await judge.read(store, await others) : undefined,
@@ -70,7 +70,7 @@ describe('a store of which a part is damaged', () => {
   it('answers with what was there, or refuses, whichever byte is flipped', async () => {
     await tryAll(
       function* (random) {
-        for (const [name, bytes] of judge.files) {
+        for (const [name, bytes] of judge.store.files) {
           for (let at = 0; at < bytes.length; at++) {
             const bits = 1 + Math.floor(255 * random());
             const flipped = Buffer.from(bytes);
@@ -80,7 +80,7 @@ describe('a store of which a part is damaged', () => {
         }
       },
       async (name) => {
-        const bytes = judge.files.get(name) as Buffer;
+        const bytes = judge.store.files.get(name) as Buffer;
         return await judge.alternatives(cutsOf(name, bytes, tornFrom(name, bytes)));
       },
     );
@@ -89,12 +89,12 @@ describe('a store of which a part is damaged', () => {
   it('answers with what was there, or refuses, wherever a file is cut off', async () => {
     await tryAll(
       function* () {
-        for (const [name, bytes] of judge.files) {
+        for (const [name, bytes] of judge.store.files) {
           for (let length = 0; length < bytes.length; length++)
             yield { name, bytes: bytes.subarray(0, length), what: `cut off at ${length}` };
         }
       },
-      async (name) => await judge.alternatives(cutsOf(name, judge.files.get(name) as Buffer, 0)),
+      async (name) => await judge.alternatives(cutsOf(name, judge.store.files.get(name) as Buffer, 0)),
     );
   });
 });

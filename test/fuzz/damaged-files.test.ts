@@ -10,7 +10,7 @@ import { open } from '../../src/index.ts';
 import { parseStoreName } from '../../src/inspect/store-names.ts';
 import { FileMedium } from '../../src/medium/file-medium.ts';
 import { type Contents, cutsOf, DamageJudge } from '../support/damage.ts';
-import { runPeat } from '../support/run-peat.ts';
+import { PEAT_MAIN, runPeat } from '../support/run-peat.ts';
 import { Zoo } from '../support/store-zoo.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
@@ -37,11 +37,11 @@ async function without(name: string): Promise<Contents[]> {
 
 describe('the judge', () => {
   it('finds an answer that lacks something, and a failure that no damage explains', async () => {
-    expect(await judge.read(judge.with({}))).toBeUndefined();
+    expect(await judge.read(judge.store.with({}))).toBeUndefined();
     // Nobody tells it that the absence of a segment leaves no trace.
-    const segment = [...judge.files.keys()].findLast((name) => kindOf(name) === 'segment') as string;
-    expect(await judge.read(judge.with({ [segment]: undefined }))).toMatch(/^a scan differs: /);
-    const broken = judge.with({});
+    const segment = [...judge.store.files.keys()].findLast((name) => kindOf(name) === 'segment') as string;
+    expect(await judge.read(judge.store.with({ [segment]: undefined }))).toMatch(/^a scan differs: /);
+    const broken = judge.store.with({});
     broken.get = () => Promise.reject(new TypeError('a defect'));
     expect(await judge.read(broken)).toMatch(/a defect/);
   });
@@ -50,9 +50,9 @@ describe('the judge', () => {
 describe('a store with a file that should not be as it is', () => {
   it('answers with what was there, or with what leaves no trace, or refuses, whichever file is missing', async () => {
     const problems: string[] = [];
-    for (const name of judge.files.keys()) {
+    for (const name of judge.store.files.keys()) {
       const others = await without(name);
-      const store = judge.with({ [name]: undefined });
+      const store = judge.store.with({ [name]: undefined });
       for (const wrong of [await judge.read(store, others), await judge.verify(store), await judge.repair(store, others)]) {
         if (wrong !== undefined) problems.push(`without ${name}: ${wrong}`);
       }
@@ -63,16 +63,16 @@ describe('a store with a file that should not be as it is', () => {
   it('takes no file for another one of its kind', async () => {
     const problems: string[] = [];
     let tried = 0;
-    const names = [...judge.files.keys()];
+    const names = [...judge.store.files.keys()];
     for (const [i, name] of names.entries()) {
       // The next two of its kind, as if one had been copied over the other.
       const same = [...names.slice(i + 1), ...names.slice(0, i)].filter((other) => kindOf(other) === kindOf(name)).slice(0, 2);
       for (const other of same) {
-        const bytes = judge.files.get(other) as Buffer;
-        if (bytes.equals(judge.files.get(name) as Buffer)) continue;
+        const bytes = judge.store.files.get(other) as Buffer;
+        if (bytes.equals(judge.store.files.get(name) as Buffer)) continue;
         // A segment of the wrong name is one that ends at once.
-        const others = [...(await without(name)), ...(await judge.alternatives(cutsOf(name, judge.files.get(name) as Buffer, 0)))];
-        const store = judge.with({ [name]: bytes });
+        const others = [...(await without(name)), ...(await judge.alternatives(cutsOf(name, judge.store.files.get(name) as Buffer, 0)))];
+        const store = judge.store.with({ [name]: bytes });
         for (const wrong of [await judge.read(store, others), await judge.verify(store), await judge.repair(store, others)]) {
           if (wrong !== undefined) problems.push(`${other} in place of ${name}: ${wrong}`);
         }
@@ -85,8 +85,8 @@ describe('a store with a file that should not be as it is', () => {
 
   it('is not misled by names that are none of a store', async () => {
     const problems: string[] = [];
-    const root = [...judge.files].findLast(([name]) => kindOf(name) === 'root') as [string, Buffer];
-    const segment = [...judge.files].findLast(([name]) => kindOf(name) === 'segment') as [string, Buffer];
+    const root = [...judge.store.files].findLast(([name]) => kindOf(name) === 'root') as [string, Buffer];
+    const segment = [...judge.store.files].findLast(([name]) => kindOf(name) === 'segment') as [string, Buffer];
     for (const name of [
       'ns/zoo/root/99999999999999999999',
       'ns/zoo/root/0000000000000000000009',
@@ -103,7 +103,7 @@ describe('a store with a file that should not be as it is', () => {
       'lock/user//00000000000000000001',
       'lock/user/..%2f/00000000000000000001',
     ]) {
-      const store = judge.with({ [name]: name.includes('root') ? root[1] : segment[1] });
+      const store = judge.store.with({ [name]: name.includes('root') ? root[1] : segment[1] });
       for (const wrong of [await judge.read(store), await judge.verify(store), await judge.repair(store)]) {
         if (wrong !== undefined) problems.push(`with ${name}: ${wrong}`);
       }
@@ -115,7 +115,7 @@ describe('a store with a file that should not be as it is', () => {
 /** The zoo in a directory. */
 function writeStore(): string {
   const directory = join(temporaryDirectory(), 'store');
-  for (const [name, bytes] of judge.files) {
+  for (const [name, bytes] of judge.store.files) {
     const path = join(directory, name);
     mkdirSync(dirname(path), { recursive: true });
     writeFileSync(path, bytes);
@@ -157,7 +157,7 @@ describe('something strange in the place of a file', () => {
   it.each(STRANGE)('as $what is read, verified and repaired, or refused, in bounded time and memory', async ({ make }) => {
     const problems: string[] = [];
     for (const kind of kinds) {
-      const names = [...judge.files.keys()].filter((name) => kindOf(name) === kind);
+      const names = [...judge.store.files.keys()].filter((name) => kindOf(name) === kind);
       const name = names.at(-1) as string;
       const directory = writeStore();
       unlinkSync(join(directory, name));
@@ -196,7 +196,7 @@ describe('something strange in the place of a file', () => {
     expect(runBounded(['verify', directory])).toBeUndefined();
   });
 
-  it('keeps an unreadable file from nobody else', async () => {
+  it('as a link in the place of the folder for temporary files takes writes', async () => {
     const directory = writeStore();
     rmSync(join(directory, 'notes.txt'));
     renameSync(join(directory, 'tmp'), join(directory, 'elsewhere'));
@@ -207,9 +207,8 @@ describe('something strange in the place of a file', () => {
 
 /** Runs the command line with bounds on its time and memory; says what is wrong with how it ended. */
 function runBounded(args: readonly string[]): string | undefined {
-  const peat = join(import.meta.dirname, '../../dist/lib/peat.js');
   const script = `ulimit -v ${MEMORY_KB_MAX + 1_500_000}; exec "$0" "$@"`;
-  const { status, signal, stderr } = spawnSync('sh', ['-c', script, process.execPath, peat, ...args], {
+  const { status, signal, stderr } = spawnSync('sh', ['-c', script, process.execPath, PEAT_MAIN, ...args], {
     encoding: 'utf8',
     timeout: 30_000,
   });

@@ -1,9 +1,8 @@
 /** What all actors of a simulation share: time, storage, hosts, what was promised to whom, and the first promise that was broken. */
-import { newNonce } from '../../src/base/system.ts';
-import { encodeCheckedJson } from '../../src/format/checked-json-encode.ts';
-import { namespaceLayout, STORE_FILE } from '../../src/format/layout.ts';
-import { DEFAULT_CONSTANTS, newStoreFile, type StoreConstants } from '../../src/format/store-file.ts';
+import { namespaceLayout } from '../../src/format/layout.ts';
+import { DEFAULT_CONSTANTS, type StoreConstants } from '../../src/format/store-file.ts';
 import { isPeatError, type PeatErrorCode } from '../../src/index.ts';
+import { newStore } from '../support/new-store.ts';
 import { PowerCutStorage } from '../support/power-cut-storage.ts';
 import type { Circumstances } from './medium.ts';
 import { OwnKeys, type ReadSpan } from './own-keys.ts';
@@ -107,14 +106,7 @@ export class World implements Circumstances {
   /** The store is there before anything goes wrong. */
   async create(): Promise<void> {
     const system = this.process({ name: 'creator', host: this.hosts[0] as Host });
-    const file = newStoreFile({
-      storeId: newNonce(system),
-      segments: this.scenario.medium.canAppend ? 'appended' : 'framed',
-      constants: CONSTANTS,
-      probed: {},
-      createdAtMs: system.wallNowMs(),
-    });
-    await this.storage.handle().putIfAbsent(STORE_FILE, encodeCheckedJson(file));
+    await newStore({ medium: this.storage.handle(), system, canAppend: this.scenario.medium.canAppend }, CONSTANTS);
     system.kill();
   }
 

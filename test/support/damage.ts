@@ -37,55 +37,39 @@ const REFUSALS: ReadonlySet<PeatErrorCode> = new Set<PeatErrorCode>([
 ]);
 
 export class DamageJudge {
-  readonly files: Files;
+  /** Before any damage. */
+  readonly store: FrozenMedium;
   readonly contents: Contents;
   readonly #zoo: Zoo;
-  readonly #times: ReadonlyMap<string, number>;
   /** All values that were ever written to a key. */
   readonly #ever: ReadonlyMap<string, ReadonlySet<string>>;
   readonly #keys: readonly string[];
 
-  private constructor(
-    zoo: Zoo,
-    facts: { files: Files; times: ReadonlyMap<string, number>; contents: Contents; ever: ReadonlyMap<string, Set<string>> },
-  ) {
+  private constructor(zoo: Zoo, facts: { store: FrozenMedium; contents: Contents; ever: ReadonlyMap<string, Set<string>> }) {
     this.#zoo = zoo;
-    this.files = facts.files;
-    this.#times = facts.times;
+    this.store = facts.store;
     this.contents = facts.contents;
     this.#ever = facts.ever;
     this.#keys = [...facts.ever.keys(), 'a key that never was'];
   }
 
   static async of(zoo: Zoo): Promise<DamageJudge> {
-    const { files } = await FrozenMedium.of(zoo.medium);
-    const times = new Map((await zoo.medium.list('', { stats: true })).map(({ name, modifiedMs = 0 }) => [name, modifiedMs]));
-    const contents = await contentsOf(zoo, new FrozenMedium(files, times));
-    return new DamageJudge(zoo, { files, times, contents, ever: await everythingIn(zoo, files) });
+    const store = await FrozenMedium.of(zoo.medium);
+    return new DamageJudge(zoo, { store, contents: await contentsOf(zoo, store), ever: await everythingIn(zoo, store.files) });
   }
 
   system(): System {
     return new HastySystem(this.#zoo.system.wallNowMs());
   }
 
-  /** The store with some files changed (or, undefined, left out). */
-  with(changes: Readonly<Record<string, Buffer | undefined>>): FrozenMedium {
-    const files = new Map(this.files);
-    for (const [name, bytes] of Object.entries(changes)) {
-      if (bytes === undefined) files.delete(name);
-      else files.set(name, bytes);
-    }
-    return new FrozenMedium(files, this.#times);
-  }
-
   /** What the store holds with these changes, where they make a store that is whole. */
   async alternatives(changes: readonly Readonly<Record<string, Buffer | undefined>>[]): Promise<Contents[]> {
-    return await Promise.all(changes.map((change) => contentsOf(this.#zoo, this.with(change))));
+    return await Promise.all(changes.map((change) => contentsOf(this.#zoo, this.store.with(change))));
   }
 
   /** What the store holds without the keys that are in this file. */
   async lacking(name: string): Promise<Contents> {
-    const inFile = await everythingIn(this.#zoo, new Map([[name, this.files.get(name) as Buffer]]));
+    const inFile = await everythingIn(this.#zoo, new Map([[name, this.store.files.get(name) as Buffer]]));
     return new Map([...this.contents].filter(([key]) => !inFile.has(key)));
   }
 

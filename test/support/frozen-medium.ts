@@ -27,6 +27,16 @@ export class FrozenMedium implements Medium {
     return new FrozenMedium(files, times);
   }
 
+  /** The same with some files changed or, undefined, left out. */
+  with(changes: Readonly<Record<string, Buffer | undefined>>): FrozenMedium {
+    const files = new Map(this.files);
+    for (const [name, bytes] of Object.entries(changes)) {
+      if (bytes === undefined) files.delete(name);
+      else files.set(name, bytes);
+    }
+    return new FrozenMedium(files, this.#times);
+  }
+
   /** Changes a byte; calling it again with the same arguments undoes that. */
   flip(name: string, offset: number, bits: number): void {
     const bytes = this.files.get(name) as Buffer;

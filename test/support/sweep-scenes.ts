@@ -1,8 +1,6 @@
 /** What is there before a sweep's operation begins. */
 import { compactOnce } from '../../compactor/pass.ts';
-import { encodeCheckedJson } from '../../src/format/checked-json-encode.ts';
-import { namespaceLayout, STORE_FILE } from '../../src/format/layout.ts';
-import { newStoreFile } from '../../src/format/store-file.ts';
+import { namespaceLayout } from '../../src/format/layout.ts';
 import { open, type Store } from '../../src/index.ts';
 import { newestRoot } from '../../src/manifest/newest-root.ts';
 import type { Medium } from '../../src/medium/medium.ts';
@@ -10,6 +8,7 @@ import { runAsync } from '../../src/medium/steps.ts';
 import { QUICK_CONSTANTS } from './compactor-world.ts';
 import { FaultyMedium } from './faulty-medium.ts';
 import type { State } from './ledger.ts';
+import { newStore } from './new-store.ts';
 import type { VirtualSystem } from './virtual-system.ts';
 
 interface Stage {
@@ -24,15 +23,8 @@ export const SCENES = { store: emptyStore, young, busy } as const satisfies Reco
 export type SceneName = keyof typeof SCENES | typeof NO_STORE;
 
 /** A store without a namespace, whose ages a test can wait for. */
-async function emptyStore({ medium, system }: Stage): Promise<State> {
-  const file = newStoreFile({
-    storeId: 'sweepsweepsweepsweep',
-    segments: medium.canAppend ? 'appended' : 'framed',
-    constants: QUICK_CONSTANTS,
-    probed: {},
-    createdAtMs: system.wallNowMs(),
-  });
-  await medium.putIfAbsent(STORE_FILE, encodeCheckedJson(file));
+async function emptyStore(stage: Stage): Promise<State> {
+  await newStore(stage, QUICK_CONSTANTS);
   return new Map();
 }
 
