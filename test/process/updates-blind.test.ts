@@ -3,23 +3,15 @@
  * linearizable; for keys that several do, see `history-blind.ts`. PEAT_SEED repeats a run, as far as real processes can be repeated.
  */
 import { expect, it } from 'vitest';
-import { compareStamps, type Stamp } from '../../src/base/stamp.ts';
+import { compareStamps } from '../../src/base/stamp.ts';
 import { STRIPE_LEASE_MS } from '../../src/update/updater.ts';
 import { testSeed } from '../support/child.ts';
-import { blindWriteProblems } from '../support/history-blind.ts';
+import { blindWriteProblems, parseStamp, STAMP_SKEW_NS } from '../support/history-blind.ts';
 import { Clients, countOutcomes } from '../support/history-clients.ts';
 import { linearizabilityProblems } from '../support/linearizable-registers.ts';
 import { randomFrom } from '../support/random.mjs';
 
-/** The clocks of the stamps are corrected by what the file system's clock shows, which moves in steps. */
-const SKEW_NS = 100e6;
-
-function parseStamp(text: string): Stamp {
-  const [time, writer, sub] = text.split('-') as [string, string, string];
-  return { time: Number(time), writer, sub: Number(sub) };
-}
-
-const options = { skew: SKEW_NS, compareStamps: (a: string, b: string): number => compareStamps(parseStamp(a), parseStamp(b)) };
+const options = { skew: STAMP_SKEW_NS, compareStamps: (a: string, b: string): number => compareStamps(parseStamp(a), parseStamp(b)) };
 
 it('keys that one process writes blindly, and others update, are linearizable', async () => {
   const clients = new Clients(randomFrom(testSeed()));

@@ -17,11 +17,12 @@
  * Values are texts `<n>:<who wrote it>`, so that no two are the same.
  */
 import { once } from 'node:events';
-import { openSync, writeSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { writeSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { randomFrom } from '../support/random.mjs';
+import { NO_EFFECT, Recorder } from '../support/recorder.mjs';
 
 const dist = resolve(process.env['PEAT_DIST'] ?? new URL('../../dist', import.meta.url).pathname);
 /** @param {string} path @returns {Promise<any>} */
@@ -41,33 +42,12 @@ function say(line) {
 
 // ---- what is noted
 
-const journal = options.histories === undefined ? -1 : openSync(join(options.histories, `${client}.history`), 'ax');
-/** @param {import('../support/history.ts').HistoryLine} line */
-const note = (line) => writeSync(journal, `${JSON.stringify(line)}\n`);
-const now = () => Number(process.hrtime.bigint());
-const NOTHING_WRITTEN = ['LOCK_TIMEOUT', 'UPDATE_TIMEOUT', 'TEMPORARY'];
-let noted = 0;
-
-/**
- * @typedef {Record<string, string | null>} Values
- * @typedef {{ reads?: Values, writes?: Values }} Effect
- * @typedef {Effect & { stamp?: string | undefined }} Seen
- * @param {string} what
- * @param {(id: string, attempt: (effect: Effect) => void) => Promise<Seen>} run
- * @param {(id: string) => Effect} [effect] if it is known before
- */
-async function operation(what, run, effect = () => ({})) {
-  const id = String(noted++);
-  note({ step: 'invoke', id, at: now(), what, ...effect(id) });
-  try {
-    const seen = await run(id, (tried) => note({ step: 'try', id, ...tried }));
-    note({ step: 'ok', id, at: now(), .../** @type {{ stamp?: string }} */ (seen) });
-  } catch (error) {
-    const code = /** @type {{ code?: string }} */ (error).code ?? String(error);
-    note({ step: NOTHING_WRITTEN.includes(code) ? 'fail' : 'unknown', id, at: now(), code });
-    if (!NOTHING_WRITTEN.includes(code) && code !== 'OUTCOME_UNKNOWN') throw error;
-  }
-}
+const recorder = new Recorder({ histories: options.histories, client });
+/** @type {(...args: Parameters<Recorder['operation']>) => Promise<void>} */
+const operation = async (...args) => {
+  await recorder.operation(...args);
+};
+/** @typedef {Record<string, string | null>} Values */
 
 /** @param {string | undefined} value */
 const numberOf = (value) => Number(value?.split(':')[0] ?? 0);
@@ -151,7 +131,7 @@ async function tally() {
         if (!(await entries.update(keys[0], step)).changed) return;
       } catch (error) {
         const code = /** @type {{ code?: string }} */ (error).code ?? '';
-        if (code !== 'OUTCOME_UNKNOWN' && !NOTHING_WRITTEN.includes(code)) throw error;
+        if (code !== 'OUTCOME_UNKNOWN' && !NO_EFFECT.includes(code)) throw error;
       }
     }
   };

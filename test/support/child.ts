@@ -16,6 +16,7 @@ export class Child {
   readonly exit: Promise<Exit>;
   readonly #process: ChildProcess;
   #onLine: (() => void)[] = [];
+  #isOver = false;
 
   /** Starts `node <script> <options as JSON>`; the test that is running kills it at its end, if it still lives. */
   constructor(script: string, options: unknown) {
@@ -29,7 +30,10 @@ export class Child {
       this.#wake();
     });
     this.exit = Promise.all([ended, read]).then(([[code, signal]]) => ({ code, signal }));
-    void this.exit.then(() => this.#wake());
+    void this.exit.then(() => {
+      this.#isOver = true;
+      this.#wake();
+    });
     onTestFinished(() => this.kill());
   }
 
@@ -43,13 +47,9 @@ export class Child {
 
   /** Waits for a line that starts so; undefined if it ends without one. */
   async line(prefix: string): Promise<string | undefined> {
-    let isOver = false;
-    void this.exit.then(() => {
-      isOver = true;
-    });
     for (let at = 0; ; ) {
       for (; at < this.lines.length; at++) if (this.lines[at]?.startsWith(prefix)) return this.lines[at];
-      if (isOver) return undefined;
+      if (this.#isOver) return undefined;
       await new Promise<void>((resolve) => {
         this.#onLine.push(resolve);
       });

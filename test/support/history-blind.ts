@@ -12,7 +12,17 @@
  *
  * Values must be new each time. Of an unknown operation the writes count as possible.
  */
+import type { Stamp } from '../../src/base/stamp.ts';
 import { describeOperation, type Operation, type Value } from './history.ts';
+
+/** The clocks of the stamps are corrected by what the file system's clock shows, which moves in steps. */
+export const STAMP_SKEW_NS = 100e6;
+
+/** What `getEntry` tells. */
+export function parseStamp(text: string): Stamp {
+  const [time, writer, sub] = text.split('-') as [string, string, string];
+  return { time: Number(time), writer, sub: Number(sub) };
+}
 
 export interface BlindHistoryOptions {
   /** More than the stamps of two processes of this machine can be apart for writes at one moment, in the unit of the times. */

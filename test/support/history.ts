@@ -14,6 +14,24 @@ import { join } from 'node:path';
 export type Value = string | null;
 export type Values = Readonly<Record<string, Value>>;
 
+/** What else is known of an operation, beside what it read and wrote. */
+export interface Details {
+  /** Which of the store's handles on the namespace it went through. */
+  readonly handle?: number;
+  /** The operation that took the snapshot which was read. */
+  readonly view?: string;
+  /** Where the batch stands, as the caller was told. */
+  readonly token?: string;
+  /** Of a lock: what was asked for (`[]`: the structural lock), and the fencing numbers that were got. */
+  readonly names?: readonly string[];
+  readonly mode?: 'exclusive' | 'shared';
+  readonly tokens?: readonly number[];
+  /** The operation that got the lock which was given back, or lost. */
+  readonly hold?: string;
+  /** The tickets that were seen under each lock. */
+  readonly tickets?: Readonly<Record<string, readonly number[]>>;
+}
+
 export interface Operation {
   readonly id: string;
   readonly client: string;
@@ -30,6 +48,7 @@ export interface Operation {
   readonly writes: Values;
   /** Of a single key, where the client was told: the version that it read or wrote. */
   readonly stamp?: string | undefined;
+  readonly details?: Details;
 }
 
 interface Effect {
@@ -39,9 +58,9 @@ interface Effect {
 
 /** A line of a client's file. `at` in nanoseconds. */
 export type HistoryLine =
-  | ({ readonly step: 'invoke'; readonly id: string; readonly at: number; readonly what: string } & Effect)
+  | ({ readonly step: 'invoke'; readonly id: string; readonly at: number; readonly what: string; readonly details?: Details } & Effect)
   | ({ readonly step: 'try'; readonly id: string } & Effect)
-  | ({ readonly step: 'ok'; readonly id: string; readonly at: number; readonly stamp?: string } & Effect)
+  | ({ readonly step: 'ok'; readonly id: string; readonly at: number; readonly stamp?: string; readonly details?: Details } & Effect)
   | { readonly step: 'fail' | 'unknown'; readonly id: string; readonly at: number; readonly code: string };
 
 interface Draft {
@@ -71,6 +90,7 @@ export function parseHistory(client: string, text: string): Operation[] {
 
 function toOperation(client: string, { invoke, effect, end }: Draft): Operation {
   const outcome = end?.step ?? 'unknown';
+  const details = { ...invoke.details, ...(end?.step === 'ok' ? end.details : {}) };
   return {
     id: `${client}/${invoke.id}`,
     client,
@@ -82,6 +102,7 @@ function toOperation(client: string, { invoke, effect, end }: Draft): Operation 
     reads: effect.reads ?? {},
     writes: effect.writes ?? {},
     stamp: end?.step === 'ok' ? end.stamp : undefined,
+    ...(Object.keys(details).length > 0 ? { details } : {}),
   };
 }
 
@@ -92,10 +113,11 @@ export function readHistories(directory: string): Operation[] {
 }
 
 /** `3 ok … 5 ok p2/17 update {a: 4} → {a: 5}`, for people. */
-export function describeOperation({ id, what, reads, writes, outcome, invokedAt, endedAt, code }: Operation): string {
+export function describeOperation({ id, what, reads, writes, outcome, invokedAt, endedAt, code, details }: Operation): string {
+  const more = details === undefined ? '' : ` ${JSON.stringify(details)}`;
   const end = endedAt === Number.POSITIVE_INFINITY ? '…' : endedAt;
   const why = code === undefined ? '' : ` (${code})`;
-  return `[${invokedAt}, ${end}] ${id} ${what} ${JSON.stringify(reads)} → ${JSON.stringify(writes)} ${outcome}${why}`;
+  return `[${invokedAt}, ${end}] ${id} ${what} ${JSON.stringify(reads)} → ${JSON.stringify(writes)} ${outcome}${why}${more}`;
 }
 
 /** A client's file `<client>.history`, as text. The inverse of `parseHistory`, for tests. */
