@@ -58,6 +58,8 @@ async function probeRace(medium: Medium, name: string): Promise<void> {
 /** `first` is there already. */
 async function probeListing(medium: Medium, first: string, second: string): Promise<void> {
   await medium.putIfAbsent(second, Buffer.from(second));
+  const all = (await medium.list(TMP_PREFIX)).map(({ name }) => name);
+  if (all.some((name, i) => name <= (all[i - 1] ?? ''))) refuse(medium, 'a listing is not in order');
   const names = (await medium.list(TMP_PREFIX, { after: first })).map(({ name }) => name);
   if (!names.includes(second)) refuse(medium, 'a listing from a name on lacks an object that had been created before it began');
   if (names.some((name) => name <= first)) refuse(medium, 'a listing ignores where it should start');

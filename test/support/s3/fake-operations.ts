@@ -6,7 +6,13 @@ import type { SortedNames } from '../../../src/medium/sorted-names.ts';
 
 export const FAKE_BUCKET = 'bucket';
 
-export type Deviation = 'ignores-conditions' | 'ignores-start-after' | 'lists-late' | 'lists-in-disorder' | 'keeps-deleted';
+export type Deviation =
+  | 'ignores-conditions'
+  | 'ignores-start-after'
+  | 'lists-late'
+  | 'lists-in-disorder'
+  | 'keeps-deleted'
+  | 'forgets-metadata';
 
 export interface FakeObject {
   readonly bytes: Buffer;
@@ -90,7 +96,7 @@ function get(state: FakeState, request: IncomingMessage, key: string): FakeAnswe
   const object = state.objects.get(key);
   if (object === undefined) return refuse(404, 'NoSuchKey', 'The specified key does not exist.');
   const { bytes, etag, metadata } = object;
-  const headers = { etag, ...metadata };
+  const headers = state.deviation === 'forgets-metadata' ? { etag } : { etag, ...metadata };
   if (request.method === 'HEAD') return { status: 200, headers: { ...headers, 'content-length': String(bytes.length) } };
   const range = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '');
   if (range === null) return refuse(501, 'NotImplemented', 'a GET without a range');
