@@ -19,8 +19,14 @@ export const BUCKET_NAME: string =
 let fake: Promise<FakeServer> | undefined;
 let places = 0;
 
-/** How a process reaches a new, empty place in the bucket. */
-export async function newBucketPlace(): Promise<{ readonly location: string; readonly env: Readonly<Record<string, string>> }> {
+/** How a process reaches a place in a bucket. */
+export interface BucketPlace {
+  readonly location: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** A new, empty one. */
+export async function newBucketPlace(): Promise<BucketPlace> {
   const prefix = `${process.pid}-${Date.now().toString(36)}-${++places}`;
   if (REAL_SERVER?.env !== undefined) return { location: `s3://${REAL_SERVER.env['PEAT_TEST_BUCKET']}/${prefix}`, env: REAL_SERVER.env };
   fake ??= startFakeServer();

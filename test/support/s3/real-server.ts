@@ -18,8 +18,6 @@ export interface RealServer {
   readonly name?: string;
   /** The environment with which a process reaches it. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Where it runs; `ceph.sh` takes it. */
-  readonly directory?: string;
   /** Why there is none. */
   readonly skipped?: string;
 }
@@ -49,6 +47,12 @@ export async function serverCommand(command: ServerCommand, directory: string): 
   return output;
 }
 
+/** Starts a server in a directory. @returns the environment with which a process reaches it */
+export async function startServer(directory: string): Promise<Readonly<Record<string, string>>> {
+  const lines = (await serverCommand('up', directory)).trim().split('\n');
+  return Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
+}
+
 export default async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
   if (process.env['PEAT_TEST_S3'] === 'off') {
     project.provide('realS3', { skipped: 'PEAT_TEST_S3=off' });
@@ -56,9 +60,8 @@ export default async function setup(project: TestProject): Promise<(() => Promis
   }
   const directory = mkdtempSync(join(tmpdir(), 'peat-s3-'));
   try {
-    const lines = (await serverCommand('up', directory)).trim().split('\n');
-    const env = Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
-    project.provide('realS3', { name: `a bucket of ${env['PEAT_TEST_SERVER']}`, env, directory });
+    const env = await startServer(directory);
+    project.provide('realS3', { name: `a bucket of ${env['PEAT_TEST_SERVER']}`, env });
   } catch (error) {
     project.provide('realS3', { skipped: (error as Error).message });
     console.log(`the tests on a real S3 server are skipped: ${(error as Error).message}`);
