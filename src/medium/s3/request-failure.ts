@@ -43,7 +43,6 @@ export function publicError(failure: unknown, file: string): unknown {
 
 function publicCode(status: number | undefined, code: string | undefined): PeatErrorCode {
   if (code === 'RequestTimeTooSkewed') return 'CLOCK_SKEW';
-  if (code === 'NoSuchBucket') return 'STORE_NOT_FOUND';
   return status !== undefined && DENIED_STATUS.has(status) ? 'ACCESS_DENIED' : 'STORAGE';
 }
 

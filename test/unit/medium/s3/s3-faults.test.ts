@@ -127,8 +127,8 @@ describe('a read in a bucket', () => {
   it('of a bucket that is not there is never "absent"', async () => {
     const { server } = await world(() => undefined);
     const medium = await S3Medium.open('s3://missing/store', { env: server.env });
-    await expect(medium.get('root/1')).rejects.toMatchObject({ code: 'STORE_NOT_FOUND', message: expect.stringContaining('NoSuchBucket') });
-    await expect(medium.list('root/')).rejects.toMatchObject({ code: 'STORE_NOT_FOUND' });
+    await expect(medium.get('root/1')).rejects.toMatchObject({ code: 'STORAGE', message: expect.stringContaining('NoSuchBucket') });
+    await expect(medium.list('root/')).rejects.toMatchObject({ code: 'STORAGE' });
     await medium.close();
   });
 
