@@ -124,14 +124,14 @@ export class S3Client {
           if (mayHaveRun && error instanceof Error) throw failed(error.message);
           throw error;
         }
-        outcome = { error: new TransportError(error.message, true) };
+        outcome = { error: new TransportError(error.message, { mayHaveRun: true }) };
       }
       const answer = 'answer' in outcome ? outcome.answer : undefined;
       mayHaveRun ||= 'error' in outcome ? outcome.error.mayHaveRun : !NOT_RUN_STATUS.has(outcome.answer.status);
       const waitMs = this.#backoffMs(attempts);
-      const isSpent = system.monotonicNowMs() - startedAt + waitMs > this.#options.retryBudgetMs;
-      if (attempts >= ATTEMPTS_AT_LEAST && isSpent)
-        throw failed('error' in outcome ? outcome.error.message : answerText(outcome.answer), answer);
+      const isFinal = 'error' in outcome && outcome.error.isFinal;
+      const isSpent = attempts >= ATTEMPTS_AT_LEAST && system.monotonicNowMs() - startedAt + waitMs > this.#options.retryBudgetMs;
+      if (isFinal || isSpent) throw failed('error' in outcome ? outcome.error.message : answerText(outcome.answer), answer);
       await system.sleep(waitMs, { signal: request.signal });
     }
   }

@@ -23,15 +23,19 @@ export class TransportError extends Error {
   override readonly name = 'TransportError';
   /** False if nothing was sent for sure: no connection came about. */
   readonly mayHaveRun: boolean;
+  /** True if the next attempt can't fare better: no such host, or one that is not trusted. */
+  readonly isFinal: boolean;
 
-  constructor(message: string, mayHaveRun: boolean) {
+  constructor(message: string, facts: { readonly mayHaveRun: boolean; readonly isFinal?: boolean }) {
     super(message);
-    this.mayHaveRun = mayHaveRun;
+    this.mayHaveRun = facts.mayHaveRun;
+    this.isFinal = facts.isFinal === true;
   }
 }
 
 /** Errors of making a connection. */
-const NEVER_SENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL']);
+const NEVER_SENT = new Set(['ECONNREFUSED', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL']);
+const FINAL = /^ENOTFOUND$|CERT|^UNABLE_TO_|^ERR_TLS_|^ERR_SSL_/;
 
 export interface Transport {
   send(request: HttpRequest): Promise<HttpAnswer>;
@@ -63,11 +67,13 @@ function attempt(begin: Sender, { method, path, headers, body, deadlineMs, signa
     const onAbort = (): void => fail(reasonOf(signal));
     const lost = (error: NodeJS.ErrnoException): void => {
       // The message of a failed connection may name several addresses; the code says what matters.
-      fail(new TransportError(error.code ?? error.message, !NEVER_SENT.has(error.code ?? '')));
+      const { code = error.message } = error;
+      const isFinal = FINAL.test(code);
+      fail(new TransportError(code, { mayHaveRun: !isFinal && !NEVER_SENT.has(code), isFinal }));
     };
     signal?.addEventListener('abort', onAbort, { once: true });
     system.sleep(deadlineMs, { signal: over.signal, background: true }).then(
-      () => fail(new TransportError(`no answer within ${Math.round(deadlineMs / 100) / 10} s`, true)),
+      () => fail(new TransportError(`no answer within ${Math.round(deadlineMs / 100) / 10} s`, { mayHaveRun: true })),
       () => undefined,
     );
     request.on('error', lost);
@@ -79,7 +85,7 @@ function attempt(begin: Sender, { method, path, headers, body, deadlineMs, signa
         const answer = Buffer.concat(chunks);
         const wanted = method === 'HEAD' ? undefined : response.headers['content-length'];
         if (!response.complete || (wanted !== undefined && Number(wanted) !== answer.length)) {
-          fail(new TransportError('the answer was cut off', true));
+          fail(new TransportError('the answer was cut off', { mayHaveRun: true }));
           return;
         }
         over.abort();
