@@ -32,9 +32,6 @@ export interface S3Request {
 export interface S3Answer extends HttpAnswer {
   /** What an answer of 300 and more says, if it is S3's. */
   readonly error: S3ErrorFacts | undefined;
-  readonly attempts: number;
-  /** Whether an earlier attempt, whose answer was lost, may have been executed. */
-  readonly earlierMayHaveRun: boolean;
 }
 
 export interface S3ClientOptions {
@@ -107,24 +104,25 @@ export class S3Client {
         });
       let outcome: Outcome;
       try {
-        outcome = await this.#attempt(request, { attempts, earlierMayHaveRun: mayHaveRun });
-        if ('answer' in outcome && !isRetried(outcome.answer)) {
-          const isRenewed = !renewed && EXPIRED_CODES.has(outcome.answer.error?.code ?? '') && (await this.#options.credentials.renew());
-          if (isRenewed) {
-            renewed = true;
-            continue;
-          }
-          return decode(outcome.answer);
+        outcome = await this.#attempt(request);
+        if (!renewed && 'answer' in outcome && EXPIRED_CODES.has(outcome.answer.error?.code ?? '')) {
+          renewed = true;
+          if (await this.#options.credentials.renew()) continue;
         }
       } catch (error) {
         request.signal?.throwIfAborted();
-        if (error instanceof UnusableAnswer) throw failed(answerText(error.answer), error.answer);
-        if (!(error instanceof MalformedAnswerError)) {
-          // Without credentials, say. What went before may have been executed all the same.
-          if (mayHaveRun && error instanceof Error) throw failed(error.message);
-          throw error;
+        // There are no credentials any more, say; what went before may have been executed all the same.
+        if (mayHaveRun && error instanceof Error) throw failed(error.message);
+        throw error;
+      }
+      if ('answer' in outcome && !isRetried(outcome.answer)) {
+        try {
+          return decode(outcome.answer);
+        } catch (error) {
+          if (error instanceof UnusableAnswer) throw failed(answerText(error.answer), error.answer);
+          if (!(error instanceof MalformedAnswerError)) throw error;
+          outcome = { error: new TransportError(error.message, { mayHaveRun: true }) };
         }
-        outcome = { error: new TransportError(error.message, { mayHaveRun: true }) };
       }
       const answer = 'answer' in outcome ? outcome.answer : undefined;
       mayHaveRun ||= 'error' in outcome ? outcome.error.mayHaveRun : !NOT_RUN_STATUS.has(outcome.answer.status);
@@ -140,7 +138,7 @@ export class S3Client {
     this.#options.transport.close();
   }
 
-  async #attempt(request: S3Request, facts: Pick<S3Answer, 'attempts' | 'earlierMayHaveRun'>): Promise<Outcome> {
+  async #attempt(request: S3Request): Promise<Outcome> {
     const { target, system, transport, credentials, requestTimeoutMs } = this.#options;
     const { body, query = {} } = request;
     const path = `${target.basePath}${request.key === undefined ? '' : `/${encodePath(request.key)}`}` || '/';
@@ -167,7 +165,7 @@ export class S3Client {
       });
       this.counts.note(request.kind, { sent: body?.length ?? 0, received: answer.body.length });
       this.#noteTime(answer);
-      return { answer: { ...answer, ...facts, error: answer.status >= 300 ? parseError(answer.body) : undefined } };
+      return { answer: { ...answer, error: answer.status >= 300 ? parseError(answer.body) : undefined } };
     } catch (error) {
       this.counts.note(request.kind, { sent: body?.length ?? 0, received: 0 });
       if (error instanceof TransportError) return { error };
