@@ -110,7 +110,7 @@ export class S3Medium implements Medium {
     return this.#client.serverNowMs(Number.POSITIVE_INFINITY);
   }
 
-  /** Closes its connections; calls that are under way fail. Idempotent. */
+  /** Gives its connections back. Its callers have ended what they began; a call that is under way is tried again on a new connection. Idempotent. */
   async close(): Promise<void> {
     this.#client.close();
   }

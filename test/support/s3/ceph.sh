@@ -29,7 +29,7 @@ root_ok() { [ -s "$CACHE/$1/.version" ] && [ -x "$CACHE/$1/usr/bin/radosgw" ]; }
 fetch_suite() { # SUITE -> $CACHE/SUITE, a pruned tree; prints nothing
   local s=$1 a t r o n
   root_ok "$s" && return 0
-  command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || { say "apt-get/dpkg-deb missing"; return 1; }
+  command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || { WHY="apt-get or dpkg-deb is missing"; return 1; }
   mkdir -p "$CACHE" || return 1
   exec 8>"$CACHE/.lock-$s"; flock -w 900 8 || { say "cache lock timeout"; return 1; }
   root_ok "$s" && { exec 8>&-; return 0; }
@@ -39,15 +39,15 @@ fetch_suite() { # SUITE -> $CACHE/SUITE, a pruned tree; prints nothing
   echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $MIRROR $s main" >"$a/sources.list"; : >"$a/status"
   o=(-q -y -o Dir::Etc::sourcelist="$a/sources.list" -o Dir::Etc::sourceparts=/dev/null/ -o Dir::Etc::preferencesparts=/dev/null/
     -o Dir::State="$a" -o Dir::State::lists="$a/lists" -o Dir::State::status="$a/status" -o Dir::Cache="$a" -o Dir::Cache::archives="$a/archives"
-    -o APT::Sandbox::User= -o APT::Install-Recommends=false -o Acquire::Languages=none -o Acquire::Retries=3 -o Acquire::http::Timeout=30)
+    -o APT::Sandbox::User= -o APT::Install-Recommends=false -o Acquire::Languages=none -o Acquire::Retries=1 -o Acquire::http::Timeout=15)
   say "fetching Ceph from $MIRROR $s (once, about 160 MB)"
-  if ! timeout 180 apt-get "${o[@]}" --error-on=any update >"$a/log" 2>&1; then
+  if ! timeout 60 apt-get "${o[@]}" --error-on=any update >"$a/log" 2>&1; then
     # a frozen mirror serves a correctly signed but expired index: accept its age, never its signature
     if grep -q 'is expired' "$a/log"; then say "note: the $s index of this mirror is past its Valid-Until date"; o+=(-o Acquire::Check-Valid-Until=false)
       timeout 180 apt-get "${o[@]}" --error-on=any update >>"$a/log" 2>&1 || { tail -5 "$a/log" >&2; rm -rf "$a"; exec 8>&-; return 1; }
     else tail -5 "$a/log" >&2; rm -rf "$a"; exec 8>&-; return 1; fi
   fi
-  timeout 900 apt-get "${o[@]}" install --download-only radosgw ceph-mon ceph-osd ceph-common >>"$a/log" 2>&1 || { tail -5 "$a/log" >&2; rm -rf "$a"; exec 8>&-; return 1; }
+  timeout 600 apt-get "${o[@]}" install --download-only radosgw ceph-mon ceph-osd ceph-common >>"$a/log" 2>&1 || { tail -5 "$a/log" >&2; rm -rf "$a"; exec 8>&-; return 1; }
   for n in "$a"/archives/*.deb; do
     case ${n##*/} in python3*|libpython3*|perl*|systemd*|udev*|*-doc_*|debconf*|dpkg_*|ceph-mgr*|lvm2*|nvme*|smartmontools*|xfsprogs*) continue ;; esac
     dpkg-deb -x "$n" "$t" 2>>"$a/log" || { say "unpack failed: $n"; rm -rf "$a"; exec 8>&-; return 1; }
@@ -239,7 +239,7 @@ case $cmd in
 up)
   if healthy; then cat "$D/env"; exit 0; fi
   stop_all || exit 1
-  pick_root || die "no usable Ceph (suites: $SUITES)"
+  WHY="see above"; pick_root || die "no Ceph to run: $WHY"
   echo "$ROOT" >"$D/root"
   ok=0; for try in 1 2 3; do stop_all; if create; then ok=1; break; fi; say "start attempt $try failed"; tail -n 3 "$D"/log/boot.log "$D"/log/*.out >&2; done
   [ $ok = 1 ] || { stop_all; die "gave up"; }

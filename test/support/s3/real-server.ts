@@ -55,7 +55,7 @@ export async function startServer(directory: string): Promise<Readonly<Record<st
 
 export default async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
   if (process.env['PEAT_TEST_S3'] === 'off') {
-    project.provide('realS3', { skipped: 'PEAT_TEST_S3=off' });
+    skip(project, 'PEAT_TEST_S3=off');
     return undefined;
   }
   const directory = mkdtempSync(join(tmpdir(), 'peat-s3-'));
@@ -63,11 +63,15 @@ export default async function setup(project: TestProject): Promise<(() => Promis
     const env = await startServer(directory);
     project.provide('realS3', { name: `a bucket of ${env['PEAT_TEST_SERVER']}`, env });
   } catch (error) {
-    project.provide('realS3', { skipped: (error as Error).message });
-    console.log(`the tests on a real S3 server are skipped: ${(error as Error).message}`);
+    skip(project, (error as Error).message);
   }
   return async () => {
     await serverCommand('down', directory);
     rmSync(directory, { recursive: true, force: true });
   };
+}
+
+function skip(project: TestProject, why: string): void {
+  project.provide('realS3', { skipped: why });
+  console.log(`skipped: contracts on a real S3 server (${why}); the tests in test/s3 run on a strict server in memory`);
 }
