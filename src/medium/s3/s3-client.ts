@@ -45,13 +45,6 @@ export interface S3ClientOptions {
 
 type Outcome = { readonly answer: S3Answer } | { readonly error: TransportError };
 
-/** The server's clock, as an answer told it. */
-interface ServerTime {
-  readonly dateMs: number;
-  readonly monotonicMs: number;
-  readonly wallMs: number;
-}
-
 const ATTEMPTS_AT_LEAST = 3;
 const BACKOFF_FIRST_MS = 50;
 const BACKOFF_MOST_MS = 4000;
@@ -66,20 +59,9 @@ const EXPIRED_CODES = new Set(['ExpiredToken', 'TokenRefreshRequired']);
 export class S3Client {
   readonly counts: RequestCounts = new RequestCounts();
   readonly #options: S3ClientOptions;
-  #serverTime: ServerTime | undefined;
 
   constructor(options: S3ClientOptions) {
     this.#options = options;
-  }
-
-  /** The time of the server, by its latest answer, if that came within `withinMs` by both clocks of this machine; in whole seconds, plus what has passed. */
-  serverNowMs(withinMs: number): number | undefined {
-    if (this.#serverTime === undefined) return undefined;
-    const { system } = this.#options;
-    const { dateMs, monotonicMs, wallMs } = this.#serverTime;
-    const passedMs = system.monotonicNowMs() - monotonicMs;
-    const passedByWallMs = Math.abs(system.wallNowMs() - wallMs);
-    return Math.max(passedMs, passedByWallMs) > withinMs ? undefined : dateMs + Math.floor(passedMs);
   }
 
   /**
@@ -164,19 +146,12 @@ export class S3Client {
         signal: request.signal,
       });
       this.counts.note(request.kind, { sent: body?.length ?? 0, received: answer.body.length });
-      this.#noteTime(answer);
       return { answer: { ...answer, error: answer.status >= 300 ? parseError(answer.body) : undefined } };
     } catch (error) {
       this.counts.note(request.kind, { sent: body?.length ?? 0, received: 0 });
       if (error instanceof TransportError) return { error };
       throw error;
     }
-  }
-
-  #noteTime(answer: HttpAnswer): void {
-    const { system } = this.#options;
-    const dateMs = Date.parse(answer.headers.date ?? '');
-    if (!Number.isNaN(dateMs)) this.#serverTime = { dateMs, monotonicMs: system.monotonicNowMs(), wallMs: system.wallNowMs() };
   }
 
   #backoffMs(attempts: number): number {

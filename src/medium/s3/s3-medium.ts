@@ -29,9 +29,6 @@ export interface S3MediumOptions extends S3Options {
   readonly env?: Environment;
 }
 
-/** An answer of the server so young tells its time as well as a new one would. */
-const TIME_FRESH_MS = 1000;
-
 export class S3Medium implements Medium {
   readonly description: string;
   readonly canAppend = false;
@@ -101,13 +98,13 @@ export class S3Medium implements Medium {
 
   async syncNames(): Promise<void> {}
 
-  /** In whole seconds, as servers tell it. */
+  /** In whole seconds, as servers tell it. An earlier answer would not do: how long it was on its way would count as a difference of clocks. */
   async nowMs(): Promise<number | undefined> {
-    const known = this.#client.serverNowMs(TIME_FRESH_MS);
-    if (known !== undefined) return known;
-    const asked = this.#client.send({ kind: 'head', method: 'HEAD', key: this.#prefix + STORE_FILE }, () => undefined);
-    await this.#call(STORE_FILE, asked);
-    return this.#client.serverNowMs(Number.POSITIVE_INFINITY);
+    const dateMs = this.#client.send({ kind: 'head', method: 'HEAD', key: this.#prefix + STORE_FILE }, ({ headers }) =>
+      Date.parse(headers.date ?? ''),
+    );
+    const nowMs = await this.#call(STORE_FILE, dateMs);
+    return Number.isNaN(nowMs) ? undefined : nowMs;
   }
 
   /** Gives its connections back. Its callers have ended what they began; a call that is under way is tried again on a new connection. Idempotent. */

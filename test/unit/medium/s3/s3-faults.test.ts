@@ -180,7 +180,7 @@ describe('requests in a bucket', () => {
     await medium.list('x/');
     await medium.delete(Array.from({ length: 1500 }, (_, i) => `x/${i}`));
     await medium.delete(['a']);
-    expect(medium.counts.requests()).toEqual({ put: 1, get: 1, list: 1, delete: 3 });
+    expect(medium.counts.requests()).toEqual({ put: 1, head: 1, get: 1, list: 1, delete: 3 });
     expect(medium.counts.of('put')).toEqual({ requests: 1, bytesSent: 1, bytesReceived: 0 });
   });
 
