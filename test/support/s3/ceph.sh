@@ -225,7 +225,7 @@ EOF
 }
 watch_owner() { # the server goes with the process that it was started for
   [ -n "${PEAT_CEPH_OWNER:-}" ] || return 0
-  setsid bash -c 'while kill -0 "$1" 2>/dev/null; do sleep 1; done; exec bash "$2" down "$3"' - "$PEAT_CEPH_OWNER" "$SELF" "$D" >/dev/null 2>&1 </dev/null 9>&- 8>&- &
+  setsid bash -c 'while [ -e "$3/created" ]; do kill -0 "$1" 2>/dev/null || exec bash "$2" down "$3"; sleep 1; done' - "$PEAT_CEPH_OWNER" "$SELF" "$D" >/dev/null 2>&1 </dev/null 9>&- 8>&- &
 }
 # ---------------------------------------------------------------- commands
 cmd=${1:-}
