@@ -8,7 +8,7 @@ const dist = process.env['PEAT_BUILD'] ?? fileURLToPath(new URL('dist', import.m
 
 /** What nearly every process needs stands in one file; what brings other modules along, or is needed seldom, does not. */
 const ENGINE =
-  /src\/(base|log\/(?!resolve)|write|format\/(?!checked-json-encode)|medium\/(?!folder|line|probe|sweep|waker)|manifest\/newest|read\/(?!record|watcher|table-stream)|datastore\/(?!update|watch))/;
+  /src\/(base|log\/(?!resolve)|write|format\/(?!checked-json-encode)|medium\/(?!folder|line|probe|s3|sweep|waker)|manifest\/newest|read\/(?!record|watcher|table-stream)|datastore\/(?!update|watch))/;
 
 export default {
   cwd: dist,

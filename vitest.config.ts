@@ -11,6 +11,16 @@ export default defineConfig({
     projects: [
       project('unit', 20_000),
       project('contract', 60_000),
+      {
+        test: {
+          name: 's3',
+          // On a real server, where this machine can start one.
+          include: ['test/contract/**/*.test.ts', 'test/s3/**/*.test.ts'],
+          globalSetup: ['test/support/s3/real-server.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+        },
+      },
       project('model', 300_000),
       project('process', 300_000),
       project('sweep', 300_000),

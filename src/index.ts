@@ -34,5 +34,6 @@ export type { TicketStatus } from './lock/lock-status.ts';
 export type { NamedLock, NamedLockOptions, StructuralLockOptions } from './lock/named-lock.ts';
 export type { AppendFile, BlockingMedium, ByteRange, ListedObject, ListOptions, Medium, PutOptions, Watermark } from './medium/medium.ts';
 export { MemoryMedium, type MemoryMediumOptions } from './medium/memory-medium.ts';
+export type { S3Options } from './medium/s3/s3-target.ts';
 export type { ReadOptions } from './read/namespace-reader.ts';
 export type { AppendToken, Durability } from './write/namespace-writer.ts';

@@ -53,7 +53,7 @@ async function overview(commands: Commands): Promise<string[]> {
     '',
     'Usage: peat COMMAND LOCATION [ARGUMENTS] [-n NAMESPACE] [--json] ...',
     '',
-    'LOCATION is the directory of a store; NAMESPACE is "default" where none is given.',
+    'LOCATION is the directory of a store, or s3://bucket/prefix; NAMESPACE is "default" where none is given.',
     '',
     'Commands:',
     ...shown.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`),

@@ -1,7 +1,6 @@
 /** Opening a store, or creating it. */
 import { resolve } from 'node:path';
 import { PeatError } from '../base/errors.ts';
-import { show } from '../base/key.ts';
 import { nodeSystem, randomId, type System } from '../base/system.ts';
 import { checkWriterFeatures } from '../format/features.ts';
 import { STORE_FILE } from '../format/layout.ts';
@@ -9,11 +8,12 @@ import { DEFAULT_CONSTANTS, decodeStoreFile, newStoreFile, type StoreFile } from
 import type { LockTracer } from '../lock/lock-tracer.ts';
 import { FileMedium } from '../medium/file-medium.ts';
 import type { Medium } from '../medium/medium.ts';
+import { type LocationOptions, openLocation } from '../medium/open-location.ts';
 import { type OpenOptions, type ResolvedOptions, resolveOptions } from './options.ts';
 import { Store } from './store.ts';
 
 /**
- * Opens the store at `location`, a directory (or a medium of your own).
+ * Opens the store at `location`, a directory or `s3://bucket/prefix` (or a medium of your own).
  *
  * A store that is there is opened without writing to it; one that is not is created, unless `create: false` or `readOnly`.
  *
@@ -26,7 +26,9 @@ import { Store } from './store.ts';
 export async function open(location: string | Medium, options: OpenOptions = {}): Promise<Store> {
   const resolved = resolveOptions(options);
   const { system, tracer } = await withTracer(options.system ?? nodeSystem, resolved);
-  const medium = typeof location === 'string' ? openLocation(location, { create: resolved.create, options, system }) : location;
+  const medium = isMedium(location)
+    ? location
+    : await openLocation(location, locationOptions({ create: resolved.create, options, system }));
   try {
     const file = await readStoreFile(medium);
     if (file !== undefined) return await openExisting(file, { location, medium, options, system, tracer });
@@ -56,20 +58,22 @@ function describe(location: string | Medium): string {
   return typeof location === 'string' ? location : location.description;
 }
 
-function openLocation(location: unknown, context: { create: boolean; options: OpenOptions; system: System }): Medium {
-  if (typeof location !== 'string' || location === '') throw new TypeError(`a location must be a directory's path, got ${show(location)}`);
-  const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(location);
-  if (scheme !== null) throw new RangeError(`a location must be a directory's path; ${scheme[1]}:// is not supported: ${show(location)}`);
-  const { fileMode, directoryMode, group, readOnly, segments } = context.options;
-  return FileMedium.open(location, {
-    system: context.system,
-    create: context.create,
+function isMedium(location: string | Medium): location is Medium {
+  return typeof location === 'object' && location !== null;
+}
+
+function locationOptions({ create, options, system }: { create: boolean; options: OpenOptions; system: System }): LocationOptions {
+  const { fileMode, directoryMode, group, readOnly, segments, s3 } = options;
+  return {
+    system,
+    create,
     readOnly,
     fileMode,
     directoryMode,
     group,
+    s3,
     ...(segments === undefined ? {} : { canAppend: segments === 'appended' }),
-  });
+  };
 }
 
 async function readStoreFile(medium: Medium): Promise<StoreFile | undefined> {
@@ -94,10 +98,35 @@ async function openExisting(
     return new Store({ medium, system, tracer, file, ownsMedium: false }, resolved);
   }
   if (!resolved.readOnly) refuseAppend(medium, canAppend);
-  await medium.close();
-  const { fileMode, directoryMode, group } = file;
-  const reopened = FileMedium.open(location, { system, readOnly: resolved.readOnly, canAppend, fileMode, directoryMode, group });
+  const reopened = await reopenAs(file, { location, medium, options, system });
   return new Store({ medium: reopened, system, tracer, file, ownsMedium: true }, resolved);
+}
+
+/** With the form of segments and the modes that the store asks for. */
+async function reopenAs(
+  file: StoreFile,
+  { location, medium, options, system }: { location: string; medium: Medium; options: OpenOptions; system: System },
+): Promise<Medium> {
+  const { segments, fileMode, directoryMode, group } = file;
+  // A bucket has one form only, and keeps its connections.
+  if (medium instanceof FileMedium) {
+    await medium.close();
+    return FileMedium.open(location, {
+      system,
+      readOnly: options.readOnly,
+      canAppend: segments === 'appended',
+      fileMode,
+      directoryMode,
+      group,
+    });
+  }
+  if (segments === 'appended') {
+    throw new PeatError(
+      'MEDIUM_UNSUITABLE',
+      `the store at ${medium.description} has segments that are appended files; "peat backup --segments framed" copies one so that it can be in a bucket`,
+    );
+  }
+  return medium;
 }
 
 /** A writer that dies while it appends would block the readers of a network file system for minutes. */

@@ -1,6 +1,7 @@
 /** Options of `open` and `namespace`, with their checks. */
 import { show } from '../base/key.ts';
 import type { System } from '../base/system.ts';
+import type { S3Options } from '../medium/s3/s3-target.ts';
 
 /** Something the caller should know, although nothing failed. */
 export interface Warning {
@@ -61,6 +62,8 @@ export interface OpenOptions {
    * in the environment; without it nothing is traced.
    */
   readonly lockTrace?: string;
+  /** How a store in a bucket is reached, where the `AWS_*` environment does not say it. Default: as that says. */
+  readonly s3?: S3Options;
   /** Clocks, timers and randomness, for tests. */
   readonly system?: System;
 }
@@ -105,6 +108,7 @@ const KNOWN: ReadonlySet<string> = new Set<keyof OpenOptions>([
   'singleHost',
   'lockDir',
   'lockTrace',
+  's3',
   'system',
 ]);
 

@@ -26,7 +26,7 @@ import {
   SEGMENT_HEADER_BYTES,
 } from '../format/frame.ts';
 import { type NamespaceLayout, parseSegmentId, type SegmentId, segmentPartName } from '../format/layout.ts';
-import { getSteps, type Steps } from '../medium/steps.ts';
+import { getManySteps, getSteps, type Steps } from '../medium/steps.ts';
 import { partsWithGaps } from './log-listing.ts';
 
 /** A batch as it was read. */
@@ -48,6 +48,8 @@ export interface SegmentReaderOptions {
   readonly onDamage?: (error: PeatError, lostBytes: number) => void;
 }
 
+/** Objects of a segment that are read at once, as long as those before them were small. */
+const PARTS_AT_ONCE = 16;
 const CHUNK_BYTES = 256 * 1024;
 /** What a look at a segment that may have nothing new asks for. */
 const PEEK_BYTES = 4096;
@@ -245,23 +247,31 @@ export class SegmentReader {
     const frames: ReadFrame[] = [];
     let taken = 0;
     const listed = new Set(parts);
-    for (const part of partsWithGaps(
-      parts.filter((number) => number >= this.offset),
-      this.offset,
-    )) {
-      if (this.sealed || taken >= bytesMax) break;
-      // One that the listing lacks may have been put while it ran, before a later one that it shows.
-      const name = segmentPartName(this.#name, part);
-      const bytes = yield* getSteps(name);
-      if (bytes === undefined && listed.has(part)) return undefined;
-      if (bytes === undefined) {
-        this.gaps++;
-      } else {
-        this.#parsePart(name, bytes, { part, frames });
-        taken += bytes.length;
+    // One that the listing lacks may have been put while it ran, before a later one that it shows.
+    const unread = parts.filter((number) => number >= this.offset);
+    const wanted = partsWithGaps(unread, this.offset);
+    let atOnce = 1;
+    for (let from = 0; from < wanted.length && !this.sealed && taken < bytesMax; ) {
+      const some = wanted.slice(from, from + atOnce);
+      from += some.length;
+      const names = some.map((part) => segmentPartName(this.#name, part));
+      const found = yield* getManySteps(names);
+      const before = taken;
+      for (const [i, part] of some.entries()) {
+        const bytes = found[i];
+        if (this.sealed || taken >= bytesMax) break;
+        if (bytes === undefined && listed.has(part)) return undefined;
+        if (bytes === undefined) {
+          this.gaps++;
+        } else {
+          this.#parsePart(names[i] as string, bytes, { part, frames });
+          taken += bytes.length;
+        }
+        // Not before: a damaged object is met again by the next read.
+        this.offset = part + 1;
       }
-      // Not before: a damaged object is met again by the next read.
-      this.offset = part + 1;
+      // Large ones one by one: they would all be in memory.
+      atOnce = taken - before > CHUNK_BYTES * some.length ? 1 : Math.min(PARTS_AT_ONCE, atOnce * 4);
     }
     return frames;
   }

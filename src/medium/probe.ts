@@ -24,14 +24,19 @@ const RACERS = 2;
 export async function probeMedium(medium: Medium, system: System): Promise<ProbeFacts> {
   const id = randomId(system, 20);
   const raced = `${TMP_PREFIX}probe-${id}`;
+  const second = `${TMP_PREFIX}probe-${id}-2`;
   const appended = `${TMP_PREFIX}probe-append-${id}`;
   try {
     await probeRace(medium, raced);
+    await probeListing(medium, raced, second);
     if (medium.canAppend) await probeAppend(medium, appended);
   } finally {
-    await medium.delete([raced, appended]);
+    await medium.delete([raced, second, appended]);
   }
   if ((await medium.get(raced)) !== undefined) refuse(medium, 'an object was still there after its deletion');
+  const left = await medium.list(TMP_PREFIX);
+  if (left.some(({ name }) => name === raced || name === second))
+    refuse(medium, 'a listing shows an object that had been deleted before it began');
   return { medium: medium.description, isRemote: medium.isRemote, canAppend: medium.canAppend };
 }
 
@@ -48,6 +53,16 @@ async function probeRace(medium: Medium, name: string): Promise<void> {
   if (there === undefined || !there.equals(winner)) refuse(medium, 'an object does not hold the bytes of the one who created it');
   const listed = await medium.list(TMP_PREFIX);
   if (!listed.some((object) => object.name === name)) refuse(medium, 'a listing lacks an object that had been created before it began');
+}
+
+/** `first` is there already. */
+async function probeListing(medium: Medium, first: string, second: string): Promise<void> {
+  await medium.putIfAbsent(second, Buffer.from(second));
+  const all = (await medium.list(TMP_PREFIX)).map(({ name }) => name);
+  if (all.some((name, i) => name <= (all[i - 1] ?? ''))) refuse(medium, 'a listing is not in order');
+  const names = (await medium.list(TMP_PREFIX, { after: first })).map(({ name }) => name);
+  if (!names.includes(second)) refuse(medium, 'a listing from a name on lacks an object that had been created before it began');
+  if (names.some((name) => name <= first)) refuse(medium, 'a listing ignores where it should start');
 }
 
 async function probeAppend(medium: Medium, name: string): Promise<void> {

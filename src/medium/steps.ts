@@ -11,6 +11,7 @@ import type { BlockingMedium, ByteRange, ListedObject, ListOptions, Medium } fro
 
 type Call =
   | { readonly op: 'get'; readonly name: string; readonly range: ByteRange | undefined }
+  | { readonly op: 'getMany'; readonly names: readonly string[] }
   | { readonly op: 'list'; readonly prefix: string; readonly options: ListOptions }
   | { readonly op: 'sleep'; readonly ms: number };
 
@@ -19,6 +20,11 @@ export type Steps<T> = Generator<Call, T, unknown>;
 
 export function* getSteps(name: string, range?: ByteRange): Steps<Buffer | undefined> {
   return (yield { op: 'get', name, range }) as Buffer | undefined;
+}
+
+/** Several objects, read at once where the driver can: across a network that takes as long as one. */
+export function* getManySteps(names: readonly string[]): Steps<readonly (Buffer | undefined)[]> {
+  return (yield { op: 'getMany', names }) as readonly (Buffer | undefined)[];
 }
 
 export function* listSteps(prefix: string, options: ListOptions = {}): Steps<ListedObject[]> {
@@ -56,6 +62,8 @@ function callAsync(call: Call, { medium, system, signal }: StepsContext): Promis
   switch (call.op) {
     case 'get':
       return medium.get(call.name, call.range);
+    case 'getMany':
+      return Promise.all(call.names.map((name) => medium.get(name)));
     case 'list':
       return medium.list(call.prefix, { ...call.options, signal });
     case 'sleep':
@@ -85,6 +93,8 @@ function callBlocking(call: Call, blocking: BlockingMedium, system: System): unk
   switch (call.op) {
     case 'get':
       return blocking.get(call.name, call.range);
+    case 'getMany':
+      return call.names.map((name) => blocking.get(name));
     case 'list':
       return blocking.list(call.prefix, call.options);
     case 'sleep':

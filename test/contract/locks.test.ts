@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MemoryMedium, type NamedLock, nodeSystem, type OpenOptions, open, PeatError, type Store } from '../../src/index.ts';
 import { FileMedium } from '../../src/medium/file-medium.ts';
 import { HookedMedium } from '../support/lock-world.ts';
+import { BUCKET_NAME, openBucket, REAL_SERVER, SKIPPED } from '../support/s3/buckets.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 interface Place {
@@ -12,7 +13,7 @@ interface Place {
   make(): (options?: OpenOptions) => Promise<Store>;
 }
 
-const PLACES: Place[] = [
+const LOCAL_PLACES: Place[] = [
   {
     name: 'memory',
     make: () => {
@@ -51,7 +52,17 @@ const PLACES: Place[] = [
   },
 ];
 
-describe.each(PLACES)('locks of a store on $name', (place) => {
+const inBucket: Place = {
+  name: BUCKET_NAME,
+  make: () => {
+    const openHere = openBucket();
+    return async (options) => open(await openHere(), options);
+  },
+};
+
+const PLACES: Place[] = REAL_SERVER === undefined ? [...LOCAL_PLACES, inBucket] : [inBucket];
+
+describe.skipIf(SKIPPED !== undefined).each(PLACES)('locks of a store on $name', (place) => {
   let store: Store;
   let other: Store;
   let openMore: (options?: OpenOptions) => Promise<Store>;

@@ -7,11 +7,12 @@ import type { Medium } from '../../src/medium/medium.ts';
 import { MemoryMedium } from '../../src/medium/memory-medium.ts';
 import { probeMedium } from '../../src/medium/probe.ts';
 import { sweepTmp } from '../../src/medium/sweep-tmp.ts';
+import { BUCKET_NAME, openBucket, REAL_SERVER, SKIPPED } from '../support/s3/buckets.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const system = nodeSystem;
 
-const media: Record<string, () => Medium> = {
+const localMedia: Record<string, () => Medium | Promise<Medium>> = {
   'memory with append': () => new MemoryMedium({ canAppend: true, system }),
   'memory without append': () => new MemoryMedium({ canAppend: false, blocking: false, system }),
   'files with append': () => FileMedium.open(temporaryDirectory()),
@@ -20,17 +21,20 @@ const media: Record<string, () => Medium> = {
   'files with modes': () => FileMedium.open(temporaryDirectory(), { fileMode: 0o640, directoryMode: 0o750 }),
 };
 
+const inBucket = { [BUCKET_NAME]: () => openBucket()() };
+const media: Record<string, () => Medium | Promise<Medium>> = REAL_SERVER === undefined ? { ...localMedia, ...inBucket } : inBucket;
+
 const bytes = (text: string): Buffer => Buffer.from(text);
 
-describe.each(Object.entries(media))('a medium of %s', (_, make) => {
+describe.skipIf(SKIPPED !== undefined).each(Object.entries(media))('a medium of %s', (_, make) => {
   it('gives back what was put', async () => {
-    const medium = make();
+    const medium = await make();
     expect(await medium.putIfAbsent('ns/a/root/1', bytes('hello'))).toBe(true);
     expect(await medium.get('ns/a/root/1')).toEqual(bytes('hello'));
   });
 
   it('puts empty and large objects', async () => {
-    const medium = make();
+    const medium = await make();
     const large = Buffer.alloc(3_000_000, 'peat');
     await medium.putIfAbsent('tmp/empty', bytes(''));
     await medium.putIfAbsent('tmp/large', large);
@@ -39,7 +43,7 @@ describe.each(Object.entries(media))('a medium of %s', (_, make) => {
   });
 
   it('leaves what is there when the name is taken', async () => {
-    const medium = make();
+    const medium = await make();
     await medium.putIfAbsent('ns/a/root/1', bytes('first'));
     expect(await medium.putIfAbsent('ns/a/root/1', bytes('other'))).toBe(false);
     expect(await medium.putIfAbsent('ns/a/root/1', bytes('longer than the first'))).toBe(false);
@@ -47,13 +51,13 @@ describe.each(Object.entries(media))('a medium of %s', (_, make) => {
   });
 
   it('says that the object is mine when the same bytes are put again', async () => {
-    const medium = make();
+    const medium = await make();
     await medium.putIfAbsent('ns/a/root/1', bytes('nonce 1'));
     expect(await medium.putIfAbsent('ns/a/root/1', bytes('nonce 1'))).toBe(true);
   });
 
   it('lets exactly one of many racers win, with its own bytes', async () => {
-    const medium = make();
+    const medium = await make();
     for (let round = 0; round < 10; round++) {
       const racers = Array.from({ length: 16 }, (_, i) => bytes(`racer ${i}`));
       const won = await Promise.all(racers.map((mine) => medium.putIfAbsent(`lock/user/x/${round}`, mine, { durable: round % 2 === 0 })));
@@ -63,7 +67,7 @@ describe.each(Object.entries(media))('a medium of %s', (_, make) => {
   });
 
   it('gives undefined for what is not there', async () => {
-    const medium = make();
+    const medium = await make();
     expect(await medium.get('ns/a/root/1')).toBeUndefined();
     expect(await medium.get('ns/a/root/1', { offset: 0, length: 10 })).toBeUndefined();
     await medium.putIfAbsent('ns/a', bytes('x'));
@@ -71,7 +75,7 @@ describe.each(Object.entries(media))('a medium of %s', (_, make) => {
   });
 
   it('gives the part of an object that a range covers', async () => {
-    const medium = make();
+    const medium = await make();
     await medium.putIfAbsent('shard/t', bytes('0123456789'));
     const part = async (offset: number, length: number) => (await medium.get('shard/t', { offset, length }))?.toString();
     expect(await part(0, 3)).toBe('012');
@@ -83,7 +87,7 @@ describe.each(Object.entries(media))('a medium of %s', (_, make) => {
   });
 
   it('hands out buffers that belong to the caller', async () => {
-    const medium = make();
+    const medium = await make();
     const mine = bytes('mine');
     await medium.putIfAbsent('a/b', mine);
     mine.fill('x');
@@ -93,7 +97,7 @@ describe.each(Object.entries(media))('a medium of %s', (_, make) => {
   });
 
   it('lists at any depth in byte order of whole names', async () => {
-    const medium = make();
+    const medium = await make();
     const names = ['log/a/1', 'log/a-1', 'log/a.b', 'log/a0', 'log/B', 'log/a/2/x', 'log/_', 'other/1', 'log0/1'];
     for (const name of names) await medium.putIfAbsent(name, bytes(name), { durable: false });
     const listed = (await medium.list('log/')).map(({ name }) => name);
@@ -102,7 +106,7 @@ describe.each(Object.entries(media))('a medium of %s', (_, make) => {
   });
 
   it('lists only what comes after a name', async () => {
-    const medium = make();
+    const medium = await make();
     for (const name of ['l/a/1', 'l/a/2', 'l/b', 'l/c/1']) await medium.putIfAbsent(name, bytes(name), { durable: false });
     const namesAfter = async (name: string) => (await medium.list('l/', { after: name })).map((object) => object.name);
     expect(await namesAfter('l/a/1')).toEqual(['l/a/2', 'l/b', 'l/c/1']);
@@ -114,7 +118,7 @@ describe.each(Object.entries(media))('a medium of %s', (_, make) => {
   });
 
   it('lists the folders directly under a prefix, in order', async () => {
-    const medium = make();
+    const medium = await make();
     for (const name of ['ns/b/root/1', 'ns/a.x/root/1', 'ns/a/root/1', 'ns/a/root/2', 'ns/file'])
       await medium.putIfAbsent(name, bytes(name));
     expect(await medium.listFolders('ns/')).toEqual(['a', 'a.x', 'b']);
@@ -123,7 +127,7 @@ describe.each(Object.entries(media))('a medium of %s', (_, make) => {
   });
 
   it('tells sizes and times when asked', async () => {
-    const medium = make();
+    const medium = await make();
     await medium.putIfAbsent('l/a', bytes('12345'));
     const [listed] = await medium.list('l/', { stats: true });
     expect(listed).toMatchObject({ name: 'l/a', size: 5 });
@@ -133,11 +137,11 @@ describe.each(Object.entries(media))('a medium of %s', (_, make) => {
 
   it('stops a listing whose signal was aborted', async () => {
     const reason = new Error('enough');
-    await expect(make().list('l/', { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+    await expect((await make()).list('l/', { signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
   });
 
   it('deletes what is there, and minds nothing that is not', async () => {
-    const medium = make();
+    const medium = await make();
     await medium.putIfAbsent('l/a', bytes('a'));
     await medium.putIfAbsent('l/b', bytes('b'));
     await medium.get('l/a', { offset: 0, length: 1 });
@@ -149,7 +153,7 @@ describe.each(Object.entries(media))('a medium of %s', (_, make) => {
   });
 
   it('creates objects of a segment whose others were all deleted', async () => {
-    const medium = make();
+    const medium = await make();
     await medium.putIfAbsent('ns/a/log/seg/00000000', bytes('0'));
     await medium.delete(['ns/a/log/seg/00000000']);
     expect(await medium.putIfAbsent('ns/a/log/seg/00000001', bytes('1'))).toBe(true);
@@ -157,21 +161,21 @@ describe.each(Object.entries(media))('a medium of %s', (_, make) => {
   });
 
   it('syncs names under any prefix', async () => {
-    const medium = make();
+    const medium = await make();
     await medium.putIfAbsent('ns/a/root/1', bytes('1'), { durable: false });
     await medium.syncNames('ns/a/root/');
     await medium.syncNames('ns/missing/');
   });
 
   it('passes the probe, which leaves nothing behind', async () => {
-    const medium = make();
+    const medium = await make();
     const facts = await probeMedium(medium, system);
     expect(facts).toEqual({ medium: medium.description, isRemote: medium.isRemote, canAppend: medium.canAppend });
     expect(await medium.list('tmp/')).toEqual([]);
   });
 
   it('knows its own time if it is remote', async () => {
-    const medium = make();
+    const medium = await make();
     const now = await medium.nowMs();
     if (medium.isRemote) expect(Math.abs((now ?? 0) - system.wallNowMs())).toBeLessThan(60_000);
     else expect(now).toBeUndefined();
@@ -179,7 +183,7 @@ describe.each(Object.entries(media))('a medium of %s', (_, make) => {
   });
 
   it('keeps temporary files that are young, and sweeps old ones', async () => {
-    const medium = make();
+    const medium = await make();
     await medium.putIfAbsent('tmp/x', bytes('x'));
     expect(await sweepTmp(medium, system)).toEqual([]);
     if (medium.isRemote) return; // It goes by its own clock, which can't be moved here.
@@ -189,7 +193,7 @@ describe.each(Object.entries(media))('a medium of %s', (_, make) => {
   });
 
   it('refuses append-only files unless it can', async () => {
-    const medium = make();
+    const medium = await make();
     if (medium.canAppend) return;
     await expect(medium.openAppend('log/s')).rejects.toMatchObject({ code: 'MEDIUM_UNSUITABLE' });
   });
@@ -202,7 +206,7 @@ const content = (found: Buffer | undefined): string => (found?.toString() ?? 'mi
 
 describe.each(appendable)('an append-only file on a medium of %s', (_, make) => {
   it('shows written bytes at once', async () => {
-    const medium = make();
+    const medium = await make();
     const file = await medium.openAppend('ns/a/log/s');
     expect(await medium.get('ns/a/log/s')).toEqual(bytes(''));
     file.write(bytes('one'));
@@ -214,7 +218,7 @@ describe.each(appendable)('an append-only file on a medium of %s', (_, make) => 
   });
 
   it('holds exactly what was written once it is closed, after many syncs of both forms', async () => {
-    const medium = make();
+    const medium = await make();
     const file = await medium.openAppend('log/s');
     let expected = '';
     for (let i = 0; i < 60; i++) {
@@ -231,7 +235,7 @@ describe.each(appendable)('an append-only file on a medium of %s', (_, make) => 
   });
 
   it('takes writes while a sync is under way', async () => {
-    const medium = make();
+    const medium = await make();
     const file = await medium.openAppend('log/s');
     file.write(bytes('a'));
     const syncs = [file.sync(), file.sync()];
@@ -244,7 +248,7 @@ describe.each(appendable)('an append-only file on a medium of %s', (_, make) => 
   });
 
   it('refuses a name that is taken, and says why', async () => {
-    const medium = make();
+    const medium = await make();
     (await medium.openAppend('log/s')).close();
     const error: unknown = await medium.openAppend('log/s').catch((failure: unknown) => failure);
     expect(isPeatError(error, 'STORAGE')).toBe(true);
@@ -253,7 +257,7 @@ describe.each(appendable)('an append-only file on a medium of %s', (_, make) => 
   });
 
   it('syncs in both forms at the same time', async () => {
-    const file = await make().openAppend('log/s');
+    const file = await (await make()).openAppend('log/s');
     for (let i = 0; i < 10; i++) {
       file.write(bytes('x'));
       const syncs = [file.sync(), file.sync()];
@@ -266,7 +270,7 @@ describe.each(appendable)('an append-only file on a medium of %s', (_, make) => 
   });
 
   it('takes nothing after it was closed', async () => {
-    const file = await make().openAppend('log/s');
+    const file = await (await make()).openAppend('log/s');
     file.close();
     expect(() => file.write(bytes('x'))).toThrow('closed');
     expect(() => file.syncBlocking()).toThrow('closed');
@@ -274,11 +278,11 @@ describe.each(appendable)('an append-only file on a medium of %s', (_, make) => 
   });
 });
 
-const blockable = Object.entries(media).filter(([name]) => !/memory without|network/.test(name));
+const blockable = Object.entries(media).filter(([name]) => !/memory without|network|bucket/.test(name));
 
 describe.each(blockable)('the blocking form of a medium of %s', (_, make) => {
   it('does the same as the other', async () => {
-    const medium = make();
+    const medium = await make();
     const blocking = medium.blocking;
     if (blocking === undefined) throw new Error('no blocking form');
     expect(blocking.putIfAbsent('l/a', bytes('12345'))).toBe(true);
@@ -298,7 +302,7 @@ describe.each(blockable)('the blocking form of a medium of %s', (_, make) => {
   });
 
   it('gives a watermark that changes when a name comes or goes', async () => {
-    const medium = make();
+    const medium = await make();
     const blocking = medium.blocking;
     if (blocking === undefined) throw new Error('no blocking form');
     const quiet = async (): Promise<string> => {

@@ -1,11 +1,11 @@
 /** What updates promise, on every medium. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DELETE, isPeatError, type Namespace, nodeSystem, type Store } from '../../src/index.ts';
-import { PLACES } from '../support/places.ts';
+import { PLACES, SKIPPED } from '../support/places.ts';
 
 const KEYS = Array.from({ length: 40 }, (_, i) => `key/${i}`);
 
-describe.each(PLACES)('updates on $name', (place) => {
+describe.skipIf(SKIPPED !== undefined).each(PLACES)('updates on $name', (place) => {
   let here: ReturnType<(typeof place)['make']>;
   let store: Store;
   let other: Store;

@@ -57,7 +57,7 @@ describe('wrong arguments', () => {
     [['put', 'x', 'k', '1', '--durability', 'none'], '"none"'],
     [['namespace', 'rename', 'x'], '"rename"'],
     [['import', 'x', '--format', 'csv'], '"csv"'],
-    [['init', 's3://bucket'], 's3://'],
+    [['init', 'gs://bucket'], 'gs://'],
   ])('%j exits with 2 and names the value', async (args, message) => {
     const { code, stdout, stderr } = await runPeat(args, { cwd: temporaryDirectory() });
     expect(stderr).toContain(message);

@@ -19,8 +19,11 @@ export class Child {
   #isOver = false;
 
   /** Starts `node <script> <options as JSON>`; the test that is running kills it at its end, if it still lives. */
-  constructor(script: string, options: unknown) {
-    const child = spawn(process.execPath, ['--no-warnings', script, JSON.stringify(options)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  constructor(script: string, options: unknown, env: Readonly<Record<string, string>> = {}) {
+    const child = spawn(process.execPath, ['--no-warnings', script, JSON.stringify(options)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, ...env },
+    });
     this.#process = child;
     const ended = once(child, 'close') as Promise<[Exit['code'], Exit['signal']]>;
     const reader = createInterface({ input: child.stdout });

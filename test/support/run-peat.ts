@@ -15,8 +15,16 @@ export interface Ran {
   readonly stderr: string;
 }
 
-export async function runPeat(args: readonly string[], options: { stdin?: string | Buffer; cwd?: string } = {}): Promise<Ran> {
-  const child = spawn(process.execPath, [PEAT_MAIN, ...args], { stdio: ['pipe', 'pipe', 'pipe'], cwd: options.cwd });
+export interface RunOptions {
+  readonly stdin?: string | Buffer;
+  readonly cwd?: string;
+  /** Beside the environment of the tests. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export async function runPeat(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
+  const env = { ...process.env, ...options.env };
+  const child = spawn(process.execPath, [PEAT_MAIN, ...args], { stdio: ['pipe', 'pipe', 'pipe'], cwd: options.cwd, env });
   child.stdin.on('error', () => undefined);
   child.stdin.end(options.stdin ?? '');
   const [stdout, stderr, [code]] = await Promise.all([

@@ -3,7 +3,7 @@ import { nodeSystem } from '../../base/system.ts';
 import { checkNamespaceName } from '../../format/layout.ts';
 import type { CopyProgress } from '../../inspect/copy-namespace.ts';
 import { type CopyReport, copyStore, readStoreFile } from '../../inspect/copy-store.ts';
-import { FileMedium } from '../../medium/file-medium.ts';
+import { isBucketLocation, openLocation } from '../../medium/open-location.ts';
 import { type Command, EXIT_OK, type Invocation, stringOption, UsageError } from '../command.ts';
 import type { Output } from '../output.ts';
 
@@ -42,11 +42,13 @@ export async function runCopy(invocation: Invocation, verb: 'backup' | 'restore'
   if (segments !== undefined && segments !== 'appended' && segments !== 'framed') {
     throw new UsageError(`--segments must be appended or framed, got ${JSON.stringify(segments)}`);
   }
-  const source = FileMedium.open(from, { readOnly: true });
+  const source = await openLocation(from, { readOnly: true });
   try {
     const { fileMode, directoryMode, group } = await readStoreFile(source);
     const canAppend = segments === undefined ? {} : { canAppend: segments === 'appended' };
-    const target = FileMedium.open(to, { create: true, fileMode, directoryMode, group, ...canAppend });
+    // Permissions of files mean nothing in a bucket.
+    const modes = isBucketLocation(to) ? {} : { fileMode, directoryMode, group };
+    const target = await openLocation(to, { create: true, ...modes, ...canAppend });
     try {
       const options = {
         ...(namespace === undefined ? {} : { namespaces: [checkNamespaceName(namespace)] }),

@@ -5,7 +5,8 @@ import { checkNamespaceName } from '../../format/layout.ts';
 import type { StoreFile } from '../../format/store-file.ts';
 import { readStoreFile } from '../../inspect/copy-store.ts';
 import { type RepairAction, type RepairReport, repairStore } from '../../inspect/repair.ts';
-import { FileMedium } from '../../medium/file-medium.ts';
+import type { Medium } from '../../medium/medium.ts';
+import { openLocation } from '../../medium/open-location.ts';
 import { type Command, EXIT_FAILED, EXIT_OK, flag, type Invocation, stringOption } from '../command.ts';
 
 export const command: Command = {
@@ -54,8 +55,8 @@ export const command: Command = {
 };
 
 /** With the modes that the store asks for, where that can be read. */
-async function openForRepair(location: string, apply: boolean): Promise<FileMedium> {
-  const reader = FileMedium.open(location, { readOnly: true });
+async function openForRepair(location: string, apply: boolean): Promise<Medium> {
+  const reader = await openLocation(location, { readOnly: true });
   if (!apply) return reader;
   let modes: Partial<Pick<StoreFile, 'fileMode' | 'directoryMode' | 'group'>> = {};
   try {
@@ -66,7 +67,7 @@ async function openForRepair(location: string, apply: boolean): Promise<FileMedi
     await reader.close();
   }
   const { fileMode, directoryMode, group } = modes;
-  return FileMedium.open(location, { fileMode, directoryMode, group });
+  return await openLocation(location, { fileMode, directoryMode, group });
 }
 
 function actionText({ file, what, does, lost, isRefused }: RepairAction, apply: boolean): string {

@@ -4,7 +4,7 @@ import { checkNamespaceName } from '../../format/layout.ts';
 import { type Finding, findingText } from '../../inspect/finding.ts';
 import { type VerifyReport, verifyStore } from '../../inspect/verify.ts';
 import type { NamespaceCensus, VerifyProgress } from '../../inspect/verify-context.ts';
-import { FileMedium } from '../../medium/file-medium.ts';
+import { openLocation } from '../../medium/open-location.ts';
 import { type Command, EXIT_FAILED, EXIT_OK, flag, type Invocation, stringOption } from '../command.ts';
 
 export const command: Command = {
@@ -34,7 +34,7 @@ export const command: Command = {
       if (finding.severity === 'info' && !showsAll) return;
       lines.push(output.json ? output.jsonLine({ finding }) : output.line(findingText(finding)));
     };
-    const medium = FileMedium.open(invocation.positionals[0] as string, { readOnly: true });
+    const medium = await openLocation(invocation.positionals[0], { readOnly: true });
     try {
       const report = await verifyStore(
         { medium, system: nodeSystem },

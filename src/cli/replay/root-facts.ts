@@ -2,7 +2,7 @@
 
 import { namespaceLayout, parseRootName } from '../../format/layout.ts';
 import { decodeRoot } from '../../format/root-codec.ts';
-import { FileMedium } from '../../medium/file-medium.ts';
+import { openLocation } from '../../medium/open-location.ts';
 
 export interface RootFacts {
   readonly roots: number;
@@ -17,7 +17,7 @@ export interface RootFacts {
 }
 
 export async function readRootFacts(location: string, namespace: string): Promise<RootFacts> {
-  const medium = FileMedium.open(location, { readOnly: true });
+  const medium = await openLocation(location, { readOnly: true });
   const layout = namespaceLayout(namespace);
   const sum = { roots: 0, rootBytes: 0, tableBytes: 0, logBytes: 0, frames: 0, deltas: 0 };
   let isComplete = false;

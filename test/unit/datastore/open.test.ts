@@ -90,7 +90,9 @@ describe('opening a store', () => {
 
   it('refuses options that make no sense, and shows them', async () => {
     await expect(open('')).rejects.toThrow(TypeError);
-    await expect(open('s3://bucket/prefix')).rejects.toThrow(/s3:\/\//);
+    await expect(open('gs://bucket/prefix')).rejects.toThrow(/gs:\/\//);
+    await expect(open('s3://bucket/prefix', { fileMode: 0o600 })).rejects.toThrow(/fileMode/);
+    await expect(open('s3://bucket/prefix', { segments: 'appended' })).rejects.toThrow(/framed/);
     await expect(open(directory, { durability: 'maybe' as never })).rejects.toThrow(/maybe/);
     await expect(open(directory, { cacheBytes: -1 })).rejects.toThrow(/-1/);
     await expect(open(directory, { frozen: true })).rejects.toThrow(/readOnly/);

@@ -184,6 +184,7 @@ describe('a view', () => {
         await world.putRecord({ a: 'never happened' }, { id: absorbed.id });
       }
       if (call.op === 'sleep') throw new Error('it need not wait');
+      if (call.op === 'getMany') throw new Error('there are no segments');
       next = steps.next(call.op === 'get' ? await medium.get(call.name, call.range) : await medium.list(call.prefix, call.options));
     }
     expect(isSwapped).toBe(true);

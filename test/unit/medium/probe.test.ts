@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { nodeSystem } from '../../../src/base/system.ts';
-import type { ListedObject } from '../../../src/medium/medium.ts';
+import type { ListedObject, ListOptions } from '../../../src/medium/medium.ts';
 import { MemoryMedium } from '../../../src/medium/memory-medium.ts';
 import { probeMedium } from '../../../src/medium/probe.ts';
 
@@ -25,6 +25,18 @@ class ListsLate extends MemoryMedium {
   }
 }
 
+class ListsBackwards extends MemoryMedium {
+  override async list(prefix: string, options?: ListOptions): Promise<ListedObject[]> {
+    return (await super.list(prefix, options)).reverse();
+  }
+}
+
+class ListsFromTheStart extends MemoryMedium {
+  override async list(prefix: string): Promise<ListedObject[]> {
+    return await super.list(prefix);
+  }
+}
+
 class ReadsOthers extends MemoryMedium {
   override async get(): Promise<Buffer | undefined> {
     return Buffer.from('racer 9');
@@ -40,6 +52,8 @@ describe('the probe', () => {
     ['ignores the condition of a put', new IgnoresConditions(options), '2 of 2 racers'],
     ['ignores it for late ones', new IgnoresLateConditions(options), 'created again'],
     ['lists what it holds only later', new ListsLate(options), 'a listing lacks'],
+    ['lists in disorder', new ListsBackwards(options), 'not in order'],
+    ['lists from the start always', new ListsFromTheStart(options), 'where it should start'],
     ['gives back other bytes', new ReadsOthers(options), 'does not hold the bytes'],
     ['does not delete', new KeepsDeleted(options), 'after its deletion'],
   ])('refuses a medium that %s', async (_, medium, message) => {

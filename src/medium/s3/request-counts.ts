@@ -1,0 +1,29 @@
+/** How many requests were made, and how many bytes they moved: every attempt counts, as it does on the bill. */
+
+export type RequestKind = 'put' | 'get' | 'head' | 'list' | 'delete';
+
+export interface RequestCount {
+  readonly requests: number;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+}
+
+const NONE: RequestCount = { requests: 0, bytesSent: 0, bytesReceived: 0 };
+
+export class RequestCounts {
+  readonly #kinds = new Map<RequestKind, RequestCount>();
+
+  note(kind: RequestKind, { sent, received }: { sent: number; received: number }): void {
+    const { requests, bytesSent, bytesReceived } = this.of(kind);
+    this.#kinds.set(kind, { requests: requests + 1, bytesSent: bytesSent + sent, bytesReceived: bytesReceived + received });
+  }
+
+  of(kind: RequestKind): RequestCount {
+    return this.#kinds.get(kind) ?? NONE;
+  }
+
+  /** Requests so far, by kind: `{ put: 2, list: 1 }`. */
+  requests(): Readonly<Partial<Record<RequestKind, number>>> {
+    return Object.fromEntries([...this.#kinds].map(([kind, { requests }]) => [kind, requests]));
+  }
+}
