@@ -1,0 +1,14 @@
+/** The suites, in the order in which they run. */
+import type { Suite } from '../harness/suite.ts';
+
+const LOADERS: Readonly<Record<string, () => Promise<{ readonly suite: Suite }>>> = {
+  append: () => import('./append.ts'),
+};
+
+export const SUITES: readonly string[] = Object.keys(LOADERS);
+
+export async function suiteNamed(name: string): Promise<Suite> {
+  const load = LOADERS[name];
+  if (load === undefined) throw new RangeError(`there is no suite ${JSON.stringify(name)}; there are ${SUITES.join(', ')}`);
+  return (await load()).suite;
+}
