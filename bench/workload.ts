@@ -81,16 +81,26 @@ export function shuffled(count: number, seed: number): Uint32Array {
   return order;
 }
 
-/** Puts entries 0 to `count`, in batches. */
-export async function fill(store: PeerStore, count: number, entryAt: (i: number) => Entry, batchSize = 1000): Promise<void> {
+/** Puts entries 0 to `count`, in batches of what suits the store. */
+export async function fill(
+  store: PeerStore,
+  count: number,
+  entryAt: (i: number) => Entry,
+  batchSize: number = store.fillBatch ?? 1000,
+): Promise<void> {
   for (let from = 0; from < count; from += batchSize) {
     await store.putMany(Array.from({ length: Math.min(batchSize, count - from) }, (_, i) => entryAt(from + i)));
   }
 }
 
-/** Of all entries in key order: what every peer must agree on. */
-export async function checksumOf(store: PeerStore, range?: ScanRange): Promise<string> {
+export interface ChecksumOptions extends ScanRange {
+  /** Which entries count, where peers did not all do the same. Default all. */
+  readonly counts?: (entry: Entry) => boolean;
+}
+
+/** Of entries in key order: what every peer must agree on. */
+export async function checksumOf(store: PeerStore, { counts = () => true, ...range }: ChecksumOptions = {}): Promise<string> {
   const hash = createHash('sha256');
-  for await (const { key, value } of store.scan(range)) hash.update(`${key} ${JSON.stringify(value)}\n`);
+  for await (const entry of store.scan(range)) if (counts(entry)) hash.update(`${entry.key} ${JSON.stringify(entry.value)}\n`);
   return hash.digest('hex');
 }

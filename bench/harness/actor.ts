@@ -1,11 +1,15 @@
 /** A process of a trial: `node actor.js <assignment as JSON>`. */
 import { once } from 'node:events';
 import { suiteNamed } from '../suites/index.ts';
-import type { Assignment, Said } from './protocol.ts';
+import type { Assignment, Said, Told } from './protocol.ts';
 import type { Outcome, Stage } from './suite.ts';
 
 async function act(assignment: Assignment): Promise<Outcome> {
   const { part, ...given } = assignment;
+  const led = new AbortController();
+  process.on('message', (told: Told) => {
+    if (told === 'led') led.abort();
+  });
   const suite = await suiteNamed(assignment.suite);
   const stage: Stage = {
     ...given,
@@ -13,6 +17,7 @@ async function act(assignment: Assignment): Promise<Outcome> {
       say({ ready: true });
       await once(process, 'message');
     },
+    led: led.signal,
   };
   if (part === 'run') return suite.run(stage);
   if (part === 'check') return (await suite.check?.(stage)) ?? {};

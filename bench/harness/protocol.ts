@@ -16,5 +16,8 @@ export interface Assignment {
   readonly processes: number;
 }
 
+/** What a process is told: to begin, and that process 0 is through. */
+export type Told = 'go' | 'led';
+
 /** What a process says. */
 export type Said = { readonly ready: true } | { readonly outcome: Outcome } | { readonly failed: string };

@@ -62,6 +62,8 @@ export interface Stage {
   readonly processes: number;
   /** Resolves when all processes of the trial have called it. */
   readonly start: () => Promise<void>;
+  /** Aborted when process 0 has told its outcome: for those that are company to it. */
+  readonly led: AbortSignal;
 }
 
 /** What a process has to tell. */

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Tender } from '../peers/peer.ts';
-import type { Assignment, Part, Said } from './protocol.ts';
+import type { Assignment, Part, Said, Told } from './protocol.ts';
 import type { Outcome } from './suite.ts';
 
 const ACTOR = fileURLToPath(new URL('./actor.js', import.meta.url));
@@ -40,8 +40,13 @@ export async function runTrial(plan: TrialPlan): Promise<TrialOutcome> {
 
 async function runOne(plan: TrialPlan, part: Part, signal: AbortSignal): Promise<Outcome> {
   const actor = new Actor(plan, part, 0, signal);
-  actor.go();
-  return actor.outcome;
+  actor.tell('go');
+  try {
+    return await actor.outcome;
+  } finally {
+    // What it still does while it ends (closing files, freeing memory) is not to disturb what comes next.
+    await actor.end();
+  }
 }
 
 async function runTogether(plan: TrialPlan, signal: AbortSignal): Promise<Outcome[]> {
@@ -51,7 +56,9 @@ async function runTogether(plan: TrialPlan, signal: AbortSignal): Promise<Outcom
   try {
     // One that fails before it is ready ends the wait as well.
     await Promise.race([Promise.all(actors.map(({ ready }) => ready)), outcomes]);
-    for (const actor of actors) actor.go();
+    for (const actor of actors) actor.tell('go');
+    await Promise.race([actors[0]?.outcome, outcomes]);
+    for (const actor of actors) actor.tell('led');
     return await outcomes;
   } finally {
     await Promise.all(actors.map((actor) => actor.end()));
@@ -98,8 +105,8 @@ class Actor {
     this.outcome.catch(() => {});
   }
 
-  go(): void {
-    if (this.#child.connected) this.#child.send('go');
+  tell(told: Told): void {
+    if (this.#child.connected) this.#child.send(told, () => {});
   }
 
   async end(): Promise<void> {

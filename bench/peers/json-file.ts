@@ -12,6 +12,8 @@ export const jsonFile: Peer = {
 };
 
 class JsonFileStore implements PeerStore {
+  /** Each commit costs the whole. */
+  readonly fillBatch = Number.POSITIVE_INFINITY;
   readonly #path: string;
 
   constructor(path: string) {

@@ -28,6 +28,8 @@ function partitionOf(key: string): number {
 }
 
 class JsonShardsStore implements PeerStore {
+  /** Each commit costs the whole. */
+  readonly fillBatch = Number.POSITIVE_INFINITY;
   readonly #directory: string;
 
   constructor(directory: string) {

@@ -58,6 +58,8 @@ export interface PeerStore {
   putMany(entries: readonly Entry[]): unknown;
   /** Blocks until it is committed, where the peer has such a call beside `put`. */
   readonly putBlocking?: (key: string, value: Value) => void;
+  /** How many entries to put at once where a store is filled, if not about 1,000. */
+  readonly fillBatch?: number;
   remove(keys: readonly string[]): unknown;
   get(key: string): Value | undefined | Promise<Value | undefined>;
   getMany(keys: readonly string[]): readonly (Value | undefined)[] | Promise<readonly (Value | undefined)[]>;
