@@ -9,7 +9,9 @@ import { versionOf } from './versions.ts';
 
 export function classicLevel(durability: Durability): Peer {
   return {
-    title: `LevelDB${durability === 'os' ? ' no sync' : ''} (classic-level ${versionOf('classic-level')})`,
+    get title() {
+      return `LevelDB${durability === 'os' ? ' no sync' : ''} (classic-level ${versionOf('classic-level')})`;
+    },
     setup: `sync: ${durability === 'sync'}, 32 MiB block cache, 4 MiB write buffer (its default), Snappy (its default), values in msgpack`,
     cannot: { processes: 'LevelDB locks its directory for one process', update: 'LevelDB has no transactions that read' },
     open: async (directory) => {
@@ -49,8 +51,9 @@ class LevelStore implements PeerStore {
     );
   }
 
-  async get(key: string): Promise<Value | undefined> {
-    return this.#decode(await this.#db.get(key));
+  /** Its blocking call, which is several times faster than the other one. */
+  get(key: string): Value | undefined {
+    return this.#decode(this.#db.getSync(key));
   }
 
   async getMany(keys: readonly string[]): Promise<(Value | undefined)[]> {
@@ -71,7 +74,7 @@ class LevelStore implements PeerStore {
 
   snapshot(): PeerSnapshot {
     const snapshot = this.#db.snapshot();
-    return { get: async (key) => this.#decode(await this.#db.get(key, { snapshot })), close: () => void snapshot.close() };
+    return { get: (key) => this.#decode(this.#db.getSync(key, { snapshot })), close: () => void snapshot.close() };
   }
 
   update(): never {

@@ -1,4 +1,4 @@
-/** LMDB by lmdb-js, with its own msgpack encoding. */
+/** LMDB by lmdb-js, with its own msgpack encoding and shared structures: property names are kept once for all values. */
 
 import { join } from 'node:path';
 import { type Database, open } from 'lmdb';
@@ -10,15 +10,18 @@ const MAP_BYTES = 2 ** 32;
 
 export function lmdb(durability: Durability): Peer {
   return {
-    title: `LMDB${durability === 'os' ? ' noSync' : ''} (lmdb ${versionOf('lmdb')})`,
+    get title() {
+      return `LMDB${durability === 'os' ? ' noSync' : ''} (lmdb ${versionOf('lmdb')})`;
+    },
     setup:
       durability === 'sync'
-        ? 'a sync each commit: separateFlushed and overlapping syncs off, so that a promise that resolves means durable; msgpack encoding; put awaits its own commit'
-        : 'noSync: the system writes when it likes, a power cut may damage the file; msgpack encoding; put awaits its own commit',
+        ? 'a sync each commit: separateFlushed and overlapping syncs off, so that a promise that resolves means durable; msgpack encoding with shared structures; put awaits its own commit'
+        : 'noSync: the system writes when it likes, a power cut may damage the file; msgpack encoding with shared structures; put awaits its own commit',
     cannot: {},
     open: async (directory) => {
       const path = join(directory, 'lmdb');
-      const options = { path, encoding: 'msgpack', mapSize: MAP_BYTES, overlappingSync: false, noSync: durability === 'os' } as const;
+      const encoding = { encoding: 'msgpack', sharedStructuresKey: Symbol.for('structures') } as const;
+      const options = { path, ...encoding, mapSize: MAP_BYTES, overlappingSync: false, noSync: durability === 'os' };
       return new LmdbStore(open<Value, string>(options));
     },
   };

@@ -20,6 +20,7 @@ export function peat(durability: Durability): Peer {
     title: 'Peat',
     setup: `durability '${durability}' (${durability === 'sync' ? 'one fdatasync a group of appends' : 'survives the process, not the machine'}), defaults otherwise; updates always sync`,
     cannot: {},
+    load: library,
     open: async (directory) => {
       const { open } = await library();
       return new PeatStore(await open(directory, { durability, autoCompact: false }));

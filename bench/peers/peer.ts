@@ -36,6 +36,8 @@ export interface Peer {
   readonly setup: string;
   /** Why it can't do a job; nothing if it can. */
   readonly cannot: Partial<Readonly<Record<Job, string>>>;
+  /** Loads the library, where that has not happened with this object. */
+  readonly load?: () => Promise<unknown>;
   /** Opens what is in a directory, or makes it. */
   open(directory: string): Promise<PeerStore>;
   /** A process that tends the store while others work. */

@@ -11,7 +11,9 @@ const BUSY_TIMEOUT_MS = 60_000;
 
 export function sqlite(synchronous: 'FULL' | 'NORMAL'): Peer {
   return {
-    title: `SQLite ${synchronous} (better-sqlite3 ${versionOf('better-sqlite3')})`,
+    get title() {
+      return `SQLite ${synchronous} (better-sqlite3 ${versionOf('better-sqlite3')})`;
+    },
     setup:
       `journal_mode WAL, synchronous ${synchronous} (${synchronous === 'FULL' ? 'a sync each commit' : 'a power cut may lose the last commits'}), ` +
       `busy_timeout ${BUSY_TIMEOUT_MS / 1000} s, 32 MiB page cache, 256 MiB mmap; key TEXT PRIMARY KEY, value BLOB (msgpack), WITHOUT ROWID; statements prepared once`,
@@ -29,8 +31,9 @@ class SqliteStore implements PeerStore {
   readonly #db: Database.Database;
   readonly #packr = new Packr({ useRecords: false });
   readonly #put: Database.Statement<[string, Buffer]>;
-  readonly #get: Database.Statement<[string], { readonly value: Buffer }>;
+  readonly #get: Database.Statement<[string], Buffer>;
   readonly #remove: Database.Statement<[string]>;
+  readonly #getAll: (keys: readonly string[]) => (Value | undefined)[];
   readonly #putAll: (entries: readonly Entry[]) => void;
   readonly #removeAll: (keys: readonly string[]) => void;
   readonly #update: (key: string, next: (value: Value | undefined) => Value) => void;
@@ -43,8 +46,9 @@ class SqliteStore implements PeerStore {
     db.pragma('mmap_size = 268435456');
     db.exec('CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID');
     this.#put = db.prepare('INSERT INTO entries VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value');
-    this.#get = db.prepare('SELECT value FROM entries WHERE key = ?');
+    this.#get = db.prepare<[string], Buffer>('SELECT value FROM entries WHERE key = ?').pluck();
     this.#remove = db.prepare('DELETE FROM entries WHERE key = ?');
+    this.#getAll = db.transaction((keys: readonly string[]) => keys.map((key) => this.get(key)));
     this.#putAll = this.#immediate((entries: readonly Entry[]) => {
       for (const { key, value } of entries) this.put(key, value);
     });
@@ -77,12 +81,12 @@ class SqliteStore implements PeerStore {
   }
 
   get(key: string): Value | undefined {
-    const row = this.#get.get(key);
-    return row === undefined ? undefined : (this.#packr.unpack(row.value) as Value);
+    const bytes = this.#get.get(key);
+    return bytes === undefined ? undefined : (this.#packr.unpack(bytes) as Value);
   }
 
   getMany(keys: readonly string[]): (Value | undefined)[] {
-    return this.#db.transaction(() => keys.map((key) => this.get(key)))();
+    return this.#getAll(keys);
   }
 
   *scan(range: ScanRange = {}): Iterable<Entry> {
