@@ -37,11 +37,8 @@ const SIZES: Readonly<Record<Scale, Size>> = {
   smoke: { entries: [200], tails: [{ frames: 20, segments: 2 }], repetitions: 1, warmUps: 0 },
   small: {
     entries: [20_000],
-    tails: [
-      { frames: 100, segments: 10 },
-      { frames: 1000, segments: 100 },
-    ],
-    repetitions: 4,
+    tails: [{ frames: 1000, segments: 100 }],
+    repetitions: 3,
     warmUps: 1,
   },
   full: {
@@ -169,6 +166,7 @@ export const suite: Suite = {
       bound: { atMost: 1 },
     },
   ],
+  roundsMax: 3,
   cases,
   prepare,
   run,

@@ -22,7 +22,7 @@ interface Size {
 
 const SIZES: Readonly<Record<Scale, Size>> = {
   smoke: { entries: 300, durations: { warmUpMs: 5, countMs: 10, sampleMs: 5 } },
-  small: { entries: 20_000, durations: { warmUpMs: 100, countMs: 150, sampleMs: 100 } },
+  small: { entries: 20_000, durations: { warmUpMs: 80, countMs: 120, sampleMs: 60 } },
   full: { entries: 262_144, durations: { warmUpMs: 500, countMs: 1000, sampleMs: 500 } },
 };
 
