@@ -36,7 +36,7 @@ export async function runCase(suite: Suite, one: Case, options: CaseOptions): Pr
     takings.set(name, new Takings(suite, name, cannot));
     if (cannot === undefined) able.push(name);
   }
-  const rounds = Math.min(options.rounds, suite.roundsMax ?? options.rounds);
+  const rounds = Math.min(options.rounds, one.roundsMax ?? suite.roundsMax ?? options.rounds);
   for (let round = 0; round < rounds; round++) {
     for (let turn = 0; turn < able.length; turn++) {
       // Whoever comes first in one round does not in the next: what the one before leaves behind (dirty pages) hits each in turn.

@@ -24,6 +24,8 @@ export interface Case {
   readonly isTended?: boolean;
   /** What a peer must be able to do, beside working in as many processes. */
   readonly needs?: readonly Job[];
+  /** At most this many rounds, where a trial takes long. */
+  readonly roundsMax?: number;
   readonly params: Params;
 }
 
@@ -41,7 +43,7 @@ export interface Suite {
   /** Those that its outcomes give, beside throughput and latencies. */
   readonly figures: Readonly<Record<string, Figure>>;
   readonly targets: readonly Target[];
-  /** At most this many rounds, for suites whose trials take long. */
+  /** At most this many rounds, where trials take long. */
   readonly roundsMax?: number;
   cases(scale: Scale): readonly Case[];
   prepare?(stage: Stage): Promise<void>;

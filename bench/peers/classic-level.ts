@@ -13,7 +13,11 @@ export function classicLevel(durability: Durability): Peer {
       return `LevelDB${durability === 'os' ? ' no sync' : ''} (classic-level ${versionOf('classic-level')})`;
     },
     setup: `sync: ${durability === 'sync'}, 32 MiB block cache, 4 MiB write buffer (its default), Snappy (its default), values in msgpack`,
-    cannot: { processes: 'LevelDB locks its directory for one process', update: 'LevelDB has no transactions that read' },
+    cannot: {
+      processes: 'LevelDB locks its directory for one process',
+      link: 'LevelDB locks its directory for one process',
+      update: 'LevelDB has no transactions that read',
+    },
     open: async (directory) => {
       const options = { keyEncoding: 'utf8', valueEncoding: 'buffer', cacheSize: 32 * 2 ** 20 } as const;
       const db = new ClassicLevel<string, Buffer>(join(directory, 'level'), options);
@@ -49,6 +53,11 @@ class LevelStore implements PeerStore {
       keys.map((key) => ({ type: 'del', key })),
       this.#options,
     );
+  }
+
+  change(entries: readonly Entry[], removed: readonly string[]): Promise<void> {
+    const puts = entries.map(({ key, value }) => ({ type: 'put', key, value: this.#packr.pack(value) }) as const);
+    return this.#db.batch([...puts, ...removed.map((key) => ({ type: 'del', key }) as const)], this.#options);
   }
 
   /** Its blocking call, which is several times faster than the other one. */

@@ -1,31 +1,35 @@
 /** The status quo: an index in one JSON file under one lock. Each write reads all of it, changes it, and replaces it. */
 import { join } from 'node:path';
-import { inOrder, type JsonMap, keysInOrder, readJsonMap, snapshotOf, writeJsonMap } from './json-map.ts';
+import { fetchJsonMap, inOrder, type JsonMap, keysInOrder, readJsonMap, sendJsonMap, snapshotOf } from './json-map.ts';
 import { LOCK_POLL_MS, LOCK_TIMEOUT_MS, withLockFile } from './lock-file.ts';
-import type { Entry, Peer, PeerSnapshot, PeerStore, ScanRange, Value } from './peer.ts';
+import type { Entry, Peer, PeerOptions, PeerSnapshot, PeerStore, ScanRange, Value } from './peer.ts';
 
 export const jsonFile: Peer = {
   title: 'one JSON file',
   setup: `the status quo: one file, one lock file (asked for each ${LOCK_POLL_MS} ms, for at most ${LOCK_TIMEOUT_MS / 1000} s); each commit reads and replaces the file, with fsync; each read parses it`,
   cannot: {},
-  open: async (directory) => new JsonFileStore(join(directory, 'index.json')),
+  open: async (directory, options) => new JsonFileStore(join(directory, 'index.json'), options),
 };
 
 class JsonFileStore implements PeerStore {
   /** Each commit costs the whole. */
   readonly fillBatch = Number.POSITIVE_INFINITY;
   readonly #path: string;
+  readonly #options: PeerOptions;
 
-  constructor(path: string) {
+  constructor(path: string, options: PeerOptions = {}) {
     this.#path = path;
+    this.#options = options;
   }
 
   #change(change: (entries: JsonMap) => void): Promise<void> {
-    return withLockFile(`${this.#path}.lock`, () => {
-      const entries = readJsonMap(this.#path);
+    const { link, lockTimeoutMs } = this.#options;
+    const replace = async (): Promise<void> => {
+      const entries = await fetchJsonMap(this.#path, link);
       change(entries);
-      writeJsonMap(this.#path, entries);
-    });
+      await sendJsonMap(this.#path, entries, link);
+    };
+    return withLockFile(`${this.#path}.lock`, replace, lockTimeoutMs);
   }
 
   put(key: string, value: Value): Promise<void> {
@@ -41,6 +45,13 @@ class JsonFileStore implements PeerStore {
   remove(keys: readonly string[]): Promise<void> {
     return this.#change((entries) => {
       for (const key of keys) entries.delete(key);
+    });
+  }
+
+  change(added: readonly Entry[], removed: readonly string[]): Promise<void> {
+    return this.#change((entries) => {
+      for (const { key, value } of added) entries.set(key, value);
+      for (const key of removed) entries.delete(key);
     });
   }
 

@@ -1,6 +1,7 @@
 /** A file that holds entries as one JSON object; it is read and replaced as a whole. */
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { type Link, transfer } from './link.ts';
 import type { Entry, PeerSnapshot, ScanRange, Value } from './peer.ts';
 
 export type JsonMap = Map<string, Value>;
@@ -8,6 +9,18 @@ export type JsonMap = Map<string, Value>;
 export function readJsonMap(path: string): JsonMap {
   if (!existsSync(path)) return new Map();
   return new Map(Object.entries(JSON.parse(readFileSync(path, 'utf8')) as Record<string, Value>));
+}
+
+/** As {@link readJsonMap}, from behind a link. */
+export async function fetchJsonMap(path: string, link: Link | undefined): Promise<JsonMap> {
+  await transfer(link, existsSync(path) ? statSync(path).size : 0);
+  return readJsonMap(path);
+}
+
+/** As {@link writeJsonMap}, from behind a link. */
+export async function sendJsonMap(path: string, entries: JsonMap, link: Link | undefined): Promise<void> {
+  writeJsonMap(path, entries);
+  await transfer(link, statSync(path).size);
 }
 
 /** Whole or not at all, and durable: a temporary file, synced and renamed, then the directory synced. */

@@ -4,9 +4,9 @@
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { inOrder, type JsonMap, keysInOrder, readJsonMap, snapshotOf, writeJsonMap } from './json-map.ts';
+import { fetchJsonMap, inOrder, type JsonMap, keysInOrder, readJsonMap, sendJsonMap, snapshotOf } from './json-map.ts';
 import { withLockFile } from './lock-file.ts';
-import type { Entry, Peer, PeerSnapshot, PeerStore, ScanRange, Value } from './peer.ts';
+import type { Entry, Peer, PeerOptions, PeerSnapshot, PeerStore, ScanRange, Value } from './peer.ts';
 
 const PARTITIONS = 64;
 
@@ -14,9 +14,9 @@ export const jsonShards: Peer = {
   title: `${PARTITIONS} JSON files`,
   setup: `the status quo, sharded by a hash of the key: ${PARTITIONS} files with a lock file each; a commit reads and replaces those that it touches, with fsync. No batch over partitions is atomic`,
   cannot: {},
-  open: async (directory) => {
+  open: async (directory, options) => {
     mkdirSync(join(directory, 'index'), { recursive: true });
-    return new JsonShardsStore(join(directory, 'index'));
+    return new JsonShardsStore(join(directory, 'index'), options);
   },
 };
 
@@ -31,9 +31,11 @@ class JsonShardsStore implements PeerStore {
   /** Each commit costs the whole. */
   readonly fillBatch = Number.POSITIVE_INFINITY;
   readonly #directory: string;
+  readonly #options: PeerOptions;
 
-  constructor(directory: string) {
+  constructor(directory: string, options: PeerOptions = {}) {
     this.#directory = directory;
+    this.#options = options;
   }
 
   #path(partition: number): string {
@@ -42,29 +44,35 @@ class JsonShardsStore implements PeerStore {
 
   #change(partition: number, change: (entries: JsonMap) => void): Promise<void> {
     const path = this.#path(partition);
-    return withLockFile(`${path}.lock`, () => {
-      const entries = readJsonMap(path);
+    const { link, lockTimeoutMs } = this.#options;
+    const replace = async (): Promise<void> => {
+      const entries = await fetchJsonMap(path, link);
       change(entries);
-      writeJsonMap(path, entries);
-    });
+      await sendJsonMap(path, entries, link);
+    };
+    return withLockFile(`${path}.lock`, replace, lockTimeoutMs);
   }
 
   put(key: string, value: Value): Promise<void> {
     return this.#change(partitionOf(key), (entries) => entries.set(key, value));
   }
 
-  async putMany(added: readonly Entry[]): Promise<void> {
-    for (const [partition, those] of byPartition(added, ({ key }) => key)) {
-      await this.#change(partition, (entries) => {
-        for (const { key, value } of those) entries.set(key, value);
-      });
-    }
+  putMany(added: readonly Entry[]): Promise<void> {
+    return this.change(added, []);
   }
 
-  async remove(keys: readonly string[]): Promise<void> {
-    for (const [partition, those] of byPartition(keys, (key) => key)) {
+  remove(keys: readonly string[]): Promise<void> {
+    return this.change([], keys);
+  }
+
+  async change(added: readonly Entry[], removed: readonly string[]): Promise<void> {
+    const changes = [...added, ...removed.map((key) => ({ key, value: undefined }))];
+    for (const [partition, those] of byPartition(changes)) {
       await this.#change(partition, (entries) => {
-        for (const key of those) entries.delete(key);
+        for (const { key, value } of those) {
+          if (value === undefined) entries.delete(key);
+          else entries.set(key, value);
+        }
       });
     }
   }
@@ -112,10 +120,10 @@ class JsonShardsStore implements PeerStore {
   close(): void {}
 }
 
-function byPartition<T>(items: readonly T[], keyOf: (item: T) => string): Map<number, T[]> {
+function byPartition<T extends { readonly key: string }>(items: readonly T[]): Map<number, T[]> {
   const groups = new Map<number, T[]>();
   for (const item of items) {
-    const partition = partitionOf(keyOf(item));
+    const partition = partitionOf(item.key);
     const group = groups.get(partition);
     if (group === undefined) groups.set(partition, [item]);
     else group.push(item);

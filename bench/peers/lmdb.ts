@@ -17,7 +17,7 @@ export function lmdb(durability: Durability): Peer {
       durability === 'sync'
         ? 'a sync each commit: separateFlushed and overlapping syncs off, so that a promise that resolves means durable; msgpack encoding with shared structures; put awaits its own commit'
         : 'noSync: the system writes when it likes, a power cut may damage the file; msgpack encoding with shared structures; put awaits its own commit',
-    cannot: {},
+    cannot: { link: 'its locks and its memory map do not work over a network' },
     open: async (directory) => {
       const path = join(directory, 'lmdb');
       const encoding = { encoding: 'msgpack', sharedStructuresKey: Symbol.for('structures') } as const;
@@ -51,6 +51,13 @@ class LmdbStore implements PeerStore {
   remove(keys: readonly string[]): Promise<unknown> {
     return this.#db.transaction(() => {
       for (const key of keys) void this.#db.remove(key);
+    });
+  }
+
+  change(entries: readonly Entry[], removed: readonly string[]): Promise<unknown> {
+    return this.#db.transaction(() => {
+      for (const { key, value } of entries) void this.#db.put(key, value);
+      for (const key of removed) void this.#db.remove(key);
     });
   }
 

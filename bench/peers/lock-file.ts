@@ -5,11 +5,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 export const LOCK_POLL_MS = 10;
 export const LOCK_TIMEOUT_MS = 60_000;
 
-/** @throws Error when it could not be had in time. */
-export async function withLockFile<T>(path: string, work: () => T | Promise<T>): Promise<T> {
+export class LockTimeoutError extends Error {}
+
+/** @throws LockTimeoutError when it could not be had in time. */
+export async function withLockFile<T>(path: string, work: () => T | Promise<T>, timeoutMs: number = LOCK_TIMEOUT_MS): Promise<T> {
   const startMs = performance.now();
   while (!tryLock(path)) {
-    if (performance.now() - startMs > LOCK_TIMEOUT_MS) throw new Error(`the lock ${path} was not free for ${LOCK_TIMEOUT_MS / 1000} s`);
+    if (performance.now() - startMs > timeoutMs) throw new LockTimeoutError(`the lock ${path} was not free for ${timeoutMs / 1000} s`);
     await delay(LOCK_POLL_MS);
   }
   try {

@@ -2,6 +2,7 @@
 import { fileURLToPath } from 'node:url';
 import type { Namespace, Operation, Store } from '../../src/index.ts';
 import type { Durability } from './durability.ts';
+import { LinkMedium } from './link-medium.ts';
 import type { Entry, Peer, PeerSnapshot, PeerStore, ScanRange, Value } from './peer.ts';
 
 const LIBRARY = new URL('../../lib/peatlog.js', import.meta.url).href;
@@ -21,9 +22,13 @@ export function peat(durability: Durability): Peer {
     setup: `durability '${durability}' (${durability === 'sync' ? 'one fdatasync a group of appends' : 'survives the process, not the machine'}), defaults otherwise; updates always sync`,
     cannot: {},
     load: library,
-    open: async (directory) => {
+    open: async (directory, { link, isFramed = false } = {}) => {
       const { open } = await library();
-      return new PeatStore(await open(directory, { durability, autoCompact: false }));
+      const options = { durability, autoCompact: false };
+      if (link === undefined) return new PeatStore(await open(directory, isFramed ? { ...options, segments: 'framed' } : options));
+      const { FileMedium } = await import('../../src/medium/file-medium.ts');
+      const medium = FileMedium.open(directory, { create: true, canAppend: false, blocking: false, remote: true });
+      return new PeatStore(await open(new LinkMedium(medium, link), options));
     },
     tender: (directory) => ({ program: COMMAND, args: ['compactor', '--store', directory, '--json'] }),
   };
@@ -52,6 +57,11 @@ class PeatStore implements PeerStore {
 
   remove(keys: readonly string[]): Promise<unknown> {
     return this.#entries.batch(keys.map((key) => ({ type: 'delete', key })));
+  }
+
+  change(entries: readonly Entry[], removed: readonly string[]): Promise<unknown> {
+    const puts = entries.map(({ key, value }): Operation<Value> => ({ type: 'put', key, value }));
+    return this.#entries.batch([...puts, ...removed.map((key): Operation<Value> => ({ type: 'delete', key }))]);
   }
 
   get(key: string): Promise<Value | undefined> {

@@ -1,4 +1,5 @@
 /** What the benchmark asks of a store, whoever makes it. */
+import type { Link } from './link.ts';
 
 export const PEERS = [
   'peat',
@@ -39,13 +40,23 @@ export interface Peer {
   /** Loads the library, where that has not happened with this object. */
   readonly load?: () => Promise<unknown>;
   /** Opens what is in a directory, or makes it. */
-  open(directory: string): Promise<PeerStore>;
+  open(directory: string, options?: PeerOptions): Promise<PeerStore>;
   /** A process that tends the store while others work. */
   readonly tender?: (directory: string) => Tender;
 }
 
-/** Jobs that not every peer can do. */
-export type Job = 'processes' | 'read' | 'update' | 'scan';
+/** For cases that ask for more than a local directory. */
+export interface PeerOptions {
+  /** What stands between the writer and the store. */
+  readonly link?: Link | undefined;
+  /** Makes a store that can be used over one. */
+  readonly isFramed?: boolean | undefined;
+  /** How long a lock file is waited for, where the peer has one. */
+  readonly lockTimeoutMs?: number | undefined;
+}
+
+/** Jobs that not every peer can do. `link`: to work over one, as many hosts. */
+export type Job = 'processes' | 'read' | 'update' | 'scan' | 'link';
 
 export interface Tender {
   readonly program: string;
@@ -63,6 +74,8 @@ export interface PeerStore {
   /** How many entries to put at once where a store is filled, if not about 1,000. */
   readonly fillBatch?: number;
   remove(keys: readonly string[]): unknown;
+  /** Puts and removes; one commit where the peer can. */
+  change(entries: readonly Entry[], removed: readonly string[]): unknown;
   get(key: string): Value | undefined | Promise<Value | undefined>;
   getMany(keys: readonly string[]): readonly (Value | undefined)[] | Promise<readonly (Value | undefined)[]>;
   /** Entries in key order, values decoded. With `prefix`, those only. */

@@ -18,7 +18,7 @@ export function rawLimit(kind: Durability | 'memory'): Peer {
   return {
     title: TITLES[kind],
     setup: 'blocking calls on one file a process; an entry is its key and its value in msgpack. Not a store: nothing can be found again',
-    cannot: { read: ONLY_WRITES, update: ONLY_WRITES, scan: ONLY_WRITES },
+    cannot: { read: ONLY_WRITES, update: ONLY_WRITES, scan: ONLY_WRITES, link: ONLY_WRITES },
     open: async (directory) =>
       new RawStore(kind === 'memory' ? new MemorySink() : new FileSink(join(directory, `raw-${process.pid}`), kind)),
   };
@@ -94,6 +94,7 @@ class RawStore implements PeerStore {
   readonly keys = onlyWrites;
   readonly snapshot = onlyWrites;
   readonly remove = onlyWrites;
+  readonly change = onlyWrites;
   readonly update = onlyWrites;
 }
 

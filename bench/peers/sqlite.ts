@@ -17,7 +17,7 @@ export function sqlite(synchronous: 'FULL' | 'NORMAL'): Peer {
     setup:
       `journal_mode WAL, synchronous ${synchronous} (${synchronous === 'FULL' ? 'a sync each commit' : 'a power cut may lose the last commits'}), ` +
       `busy_timeout ${BUSY_TIMEOUT_MS / 1000} s, 32 MiB page cache, 256 MiB mmap; key TEXT PRIMARY KEY, value BLOB (msgpack), WITHOUT ROWID; statements prepared once`,
-    cannot: {},
+    cannot: { link: 'its locks and its shared memory do not work over a network' },
     open: async (directory) => new SqliteStore(new Database(join(directory, 'index.db'), { timeout: BUSY_TIMEOUT_MS }), synchronous),
   };
 }
@@ -35,6 +35,7 @@ class SqliteStore implements PeerStore {
   readonly #remove: Database.Statement<[string]>;
   readonly #getAll: (keys: readonly string[]) => (Value | undefined)[];
   readonly #putAll: (entries: readonly Entry[]) => void;
+  readonly #changeAll: (entries: readonly Entry[], removed: readonly string[]) => void;
   readonly #removeAll: (keys: readonly string[]) => void;
   readonly #update: (key: string, next: (value: Value | undefined) => Value) => void;
 
@@ -54,6 +55,10 @@ class SqliteStore implements PeerStore {
     });
     this.#removeAll = this.#immediate((keys: readonly string[]) => {
       for (const key of keys) this.#remove.run(key);
+    });
+    this.#changeAll = this.#immediate((entries: readonly Entry[], removed: readonly string[]) => {
+      for (const { key, value } of entries) this.put(key, value);
+      for (const key of removed) this.#remove.run(key);
     });
     this.#update = this.#immediate((key: string, next: (value: Value | undefined) => Value) => this.put(key, next(this.get(key))));
   }
@@ -78,6 +83,10 @@ class SqliteStore implements PeerStore {
 
   remove(keys: readonly string[]): void {
     this.#removeAll(keys);
+  }
+
+  change(entries: readonly Entry[], removed: readonly string[]): void {
+    this.#changeAll(entries, removed);
   }
 
   get(key: string): Value | undefined {

@@ -3,6 +3,7 @@ import type { Suite } from '../harness/suite.ts';
 
 const LOADERS: Readonly<Record<string, () => Promise<{ readonly suite: Suite }>>> = {
   append: () => import('./append.ts'),
+  reproduction: () => import('./reproduction.ts'),
   flat: () => import('./flat.ts'),
   cold: () => import('./cold.ts'),
   read: () => import('./read.ts'),
