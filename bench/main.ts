@@ -18,7 +18,7 @@ import { judge, type Target } from './harness/targets.ts';
 import { machineOf } from './machine.ts';
 import { peerNamed } from './peers/index.ts';
 import type { PeerName } from './peers/peer.ts';
-import { reportText } from './report/text.ts';
+import { checksumsOf, reportText } from './report/text.ts';
 import { writeReport } from './report/write-report.ts';
 import { suiteNamed } from './suites/index.ts';
 
@@ -87,8 +87,7 @@ async function setups(suites: readonly SuiteReport[]): Promise<Report['peers']> 
 }
 
 function isBad({ results }: CaseReport): boolean {
-  const checksums = new Set(results.map(({ checksum }) => checksum).filter((checksum) => checksum !== undefined));
-  return checksums.size > 1 || results.some(({ failures }) => failures.length > 0);
+  return checksumsOf(results).length > 1 || results.some(({ failures }) => failures.length > 0);
 }
 
 /** On a terminal one line that changes; elsewhere a line each. */

@@ -22,13 +22,16 @@ function caseText({ name, results }: CaseReport): string[] {
   return ['', `-- ${name}`, ...results.flatMap(peerText), ...checksumText(results)];
 }
 
+/** What was read back, without doubles: at most one if all peers agree. */
+export function checksumsOf(results: readonly PeerReport[]): string[] {
+  return [...new Set(results.map(({ checksum }) => checksum).filter((checksum) => checksum !== undefined))];
+}
+
 function checksumText(results: readonly PeerReport[]): string[] {
-  const checksums = new Set(results.map(({ checksum }) => checksum).filter((checksum) => checksum !== undefined));
-  if (checksums.size === 0) return [];
+  const checksums = checksumsOf(results);
+  if (checksums.length === 0) return [];
   return [
-    checksums.size === 1
-      ? `   all read back ${[...checksums][0]?.slice(0, 16)}…`
-      : `   NOT THE SAME was read back: ${[...checksums].join(', ')}`,
+    checksums.length === 1 ? `   all read back ${checksums[0]?.slice(0, 16)}…` : `   NOT THE SAME was read back: ${checksums.join(', ')}`,
   ];
 }
 
@@ -38,15 +41,33 @@ function peerText({ peer, cannot, figures, failures }: PeerReport): string[] {
   return [`   ${peer.padEnd(16)} ${told.join('; ')}`, ...failures.map((failure) => `   ${peer.padEnd(16)} FAILED: ${failure}`)];
 }
 
-export function figureText({ unit, ...spread }: FigureReport): string {
-  const { median, min, max } = spread;
-  return spread.rounds.length === 1 ? `${short(median)} ${unit}` : `${short(median)} ${unit} (${short(min)}–${short(max)})`;
+export function figureText(figure: FigureReport): string {
+  const [factor, unit] = readableUnit(figure);
+  const { median, min, max } = figure;
+  const text = `${short(median * factor)} ${unit}`.trimEnd();
+  return figure.rounds.length === 1 ? text : `${text} (${short(min * factor)}–${short(max * factor)})`;
 }
 
-export function targetText({ name, measured, bound, isMet }: TargetReport): string {
-  const limit = 'atLeast' in bound ? `at least ${bound.atLeast}` : `at most ${bound.atMost}`;
-  const verdict = isMet === undefined ? 'NOT MEASURED' : isMet ? 'met' : 'NOT MET';
-  return `${verdict.padEnd(12)} ${name}: ${measured === undefined ? '–' : spreadText(measured)} (${limit})`;
+/** Microseconds are told as longer units where there are many, bytes as well. */
+function readableUnit({ unit, median }: FigureReport): [factor: number, unit: string] {
+  if (unit === 'µs' && median >= 10e6) return [1e-6, 's'];
+  if (unit === 'µs' && median >= 10e3) return [1e-3, 'ms'];
+  if (unit === 'bytes' && median >= 10e6) return [1e-6, 'MB'];
+  if (unit === 'bytes' && median >= 10e3) return [1e-3, 'kB'];
+  return [1, unit];
+}
+
+function targetText(target: TargetReport): string {
+  const { name, measured } = target;
+  return `${targetVerdict(target).padEnd(12)} ${name}: ${measured === undefined ? '–' : spreadText(measured)} (${targetBound(target)})`;
+}
+
+export function targetVerdict({ isMet }: TargetReport): string {
+  return isMet === undefined ? 'not measured' : isMet ? 'met' : 'NOT MET';
+}
+
+export function targetBound({ bound }: TargetReport): string {
+  return 'atLeast' in bound ? `at least ${short(bound.atLeast)}` : `at most ${short(bound.atMost)}`;
 }
 
 export function spreadText({ median, min, max }: Spread): string {
