@@ -25,7 +25,7 @@ export function peat(durability: Durability): Peer {
       const { open } = await library();
       return new PeatStore(await open(directory, { durability, autoCompact: false }));
     },
-    tender: (directory) => ({ program: COMMAND, args: ['compactor', '--store', directory, '--json'] }),
+    tender: (directory) => ({ program: COMMAND, args: ['compactor', directory, '--json'] }),
   };
 }
 
