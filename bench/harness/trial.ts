@@ -62,7 +62,7 @@ async function runTogether(plan: TrialPlan, signal: AbortSignal): Promise<Outcom
     return await outcomes;
   } finally {
     await Promise.all(actors.map((actor) => actor.end()));
-    if (tender !== undefined) await endTender(tender);
+    if (tender !== undefined) await endTender(tender, signal);
   }
 }
 
@@ -125,8 +125,11 @@ async function startTender({ program, args }: Tender, signal: AbortSignal): Prom
   return child;
 }
 
-async function endTender(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
+/** @throws Error if it had ended before, and nobody had ended it: then nothing was tended. */
+async function endTender(child: ChildProcess, signal: AbortSignal): Promise<void> {
+  const { exitCode, signalCode } = child;
+  if (signal.aborted) return;
+  if (exitCode !== null || signalCode !== null) throw new Error(`what tends the store ended by itself with ${signalCode ?? exitCode}`);
   const ended = once(child, 'exit');
   child.kill('SIGTERM');
   await ended;

@@ -30,7 +30,7 @@ export function peat(durability: Durability): Peer {
       const medium = FileMedium.open(directory, { create: true, canAppend: false, blocking: false, remote: true });
       return new PeatStore(await open(new LinkMedium(medium, link), options));
     },
-    tender: (directory) => ({ program: COMMAND, args: ['compactor', '--store', directory, '--json'] }),
+    tender: (directory) => ({ program: COMMAND, args: ['compactor', directory, '--json'] }),
   };
 }
 
