@@ -34,7 +34,7 @@ export function peat(durability: Durability): Peer {
   };
 }
 
-class PeatStore implements PeerStore {
+export class PeatStore implements PeerStore {
   readonly #store: Store;
   readonly #entries: Namespace<Value>;
 

@@ -5,7 +5,7 @@ import type { Target } from '../harness/targets.ts';
 import { peerNamed } from '../peers/index.ts';
 import type { Entry, PeerName } from '../peers/peer.ts';
 import { checksumOf, entryMaker, fill, shuffled } from '../workload.ts';
-import { bytesWritten, tableBytesOf } from './flat/bytes.ts';
+import { bytesWritten, compactedBytes } from './flat/bytes.ts';
 
 const PEERS: readonly PeerName[] = ['peat', 'sqlite-full', 'lmdb'];
 /** Those that rewrite what they have at each write: seconds each in large stores. */
@@ -119,7 +119,7 @@ async function run(stage: Stage): Promise<Outcome> {
     const entries: readonly Entry[] = those.batched(turn).map(entryAt);
     return async () => {
       await store.putMany(entries);
-      tableBytes += tableBytesOf(await store.settle());
+      tableBytes += compactedBytes(await store.settle()).tables;
     };
   });
   if (tableBytes > 0) figures[TABLE_BYTES] = tableBytes / batches;

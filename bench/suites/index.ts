@@ -7,6 +7,11 @@ const LOADERS: Readonly<Record<string, () => Promise<{ readonly suite: Suite }>>
   flat: () => import('./flat.ts'),
   cold: () => import('./cold.ts'),
   read: () => import('./read.ts'),
+  update: () => import('./update.ts'),
+  load: () => import('./load.ts'),
+  polling: () => import('./polling.ts'),
+  metadata: () => import('./metadata.ts'),
+  replay: () => import('./replay.ts'),
 };
 
 export const SUITES: readonly string[] = Object.keys(LOADERS);

@@ -1,5 +1,6 @@
 /** How much this process has written so far. */
 import { readFileSync } from 'node:fs';
+import type { CompactionSummary } from '../../../src/index.ts';
 
 export interface BytesWritten {
   /** In calls that write. */
@@ -16,11 +17,17 @@ export function bytesWritten(): BytesWritten {
   return { asked: of('wchar'), stored: of('write_bytes') };
 }
 
-/** What Peat tells of its compaction; 0 for what others give. */
-export function tableBytesOf(settled: unknown): number {
-  return Array.isArray(settled) ? settled.filter(isSummary).reduce((sum, { tableBytesOut }) => sum + tableBytesOut, 0) : 0;
+/** What Peat tells of its compactions; 0 for what others give. */
+export function compactedBytes(settled: unknown): { readonly tables: number; readonly roots: number } {
+  const summaries = Array.isArray(settled) ? settled.filter(isSummary) : [];
+  return {
+    tables: summaries.reduce((sum, { tableBytesOut }) => sum + tableBytesOut, 0),
+    roots: summaries.reduce((sum, { rootBytes }) => sum + rootBytes, 0),
+  };
 }
 
-function isSummary(one: unknown): one is { readonly tableBytesOut: number } {
-  return typeof one === 'object' && one !== null && 'tableBytesOut' in one && typeof one.tableBytesOut === 'number';
+type Summary = Pick<CompactionSummary, 'tableBytesOut' | 'rootBytes'>;
+
+function isSummary(one: unknown): one is Summary {
+  return typeof one === 'object' && one !== null && 'tableBytesOut' in one && 'rootBytes' in one;
 }
