@@ -91,8 +91,10 @@ export class FileAppend implements AppendFile {
       if (before !== undefined) await before;
       this.#checkSound();
       this.#options.caller.intercept('fdatasync', this.#options.path);
-      this.#poolFd ??= openSync(this.#options.path, 'r');
-      await syncInPool(this.#poolFd);
+      await this.#options.caller.paced('fdatasync', {
+        blocking: () => fdatasyncSync(this.#fd),
+        async: (done) => fdatasync(this.#openPoolFd(), done),
+      });
       if (!this.#nameIsDurable) await this.#options.caller.run(this.#options.syncName());
     } catch (error) {
       throw this.#fail('sync', error);
@@ -102,6 +104,11 @@ export class FileAppend implements AppendFile {
     }
     this.#checkSound();
     this.#noteSynced();
+  }
+
+  #openPoolFd(): number {
+    this.#poolFd ??= openSync(this.#options.path, 'r');
+    return this.#poolFd;
   }
 
   syncBlocking(): void {
@@ -190,13 +197,4 @@ export class FileAppend implements AppendFile {
     const reason = error instanceof Error ? error.message : String(error);
     return new PeatError('STORAGE', `${operation} of ${path} failed: ${reason}`, { file: name, cause: error });
   }
-}
-
-function syncInPool(fd: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    fdatasync(fd, (error) => {
-      if (error === null) resolve();
-      else reject(error);
-    });
-  });
 }

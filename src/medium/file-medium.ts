@@ -10,6 +10,7 @@
  */
 import { resolve } from 'node:path';
 import { nodeSystem, type System } from '../base/system.ts';
+import { CallPace } from './call-pace.ts';
 import { FileBlocking } from './file-blocking.ts';
 import { FileCaller } from './file-calls.ts';
 import { FileDescriptors } from './file-descriptors.ts';
@@ -68,14 +69,16 @@ export class FileMedium implements Medium {
     const path = resolve(directory);
     if (readOnly && options.create === true)
       throw new TypeError('a store opened for reading is not created: got { readOnly: true, create: true }');
-    const caller = new FileCaller({ system, root: path, beforeCall: options.beforeCall });
-    caller.runBlocking(findStoreDirectory(path, { create: options.create === true, modes: options }));
+    const root = { system, root: path, beforeCall: options.beforeCall };
+    new FileCaller(root).runBlocking(findStoreDirectory(path, { create: options.create === true, modes: options }));
     const kind = fileSystemKind(path, options.remote);
+    const canBlock = options.blocking ?? !kind.isRemote;
+    const caller = new FileCaller({ ...root, pace: canBlock ? new CallPace(system) : undefined });
     const tree = new FileTree(path, { system, modes: options });
     const canAppend = options.canAppend ?? !kind.isRemote;
     const descriptors = kind.isRemote ? undefined : new FileDescriptors(descriptorsMax);
     const operations = new FileOperations({ tree, caller, descriptors, readOnly, canAppend, isRemote: kind.isRemote });
-    const blocking = (options.blocking ?? !kind.isRemote) ? new FileBlocking(operations, system) : undefined;
+    const blocking = canBlock ? new FileBlocking(operations, system) : undefined;
     return new FileMedium(operations, {
       description: `file system ${path} (${kind.name})`,
       canAppend,

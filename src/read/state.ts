@@ -98,12 +98,16 @@ export async function find(
   tables: TableStore,
   { key, signal }: { key: Key; signal: AbortSignal | undefined },
 ): Promise<Entry | undefined> {
+  signal?.throwIfAborted();
+  // Mostly the cache has all of it, and nothing need be held.
+  let looked = lookup(state, tables, key);
+  if (looked.missing === undefined) return looked.entry;
   const held = new HeldTables(tables);
   for (;;) {
-    signal?.throwIfAborted();
-    const looked = lookup(state, held, key);
-    if (looked.missing === undefined) return looked.entry;
     await held.load(looked.missing);
+    signal?.throwIfAborted();
+    looked = lookup(state, held, key);
+    if (looked.missing === undefined) return looked.entry;
   }
 }
 

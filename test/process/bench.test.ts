@@ -1,17 +1,28 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import type { Report } from '../../bench/harness/report.ts';
+import { SUITES } from '../../bench/suites/index.ts';
 
 describe('the benchmark', () => {
-  it('runs tiny, reads back what it wrote, and gives the same checksum for the same seed', async () => {
-    const run = async (): Promise<{ workload: { sha256: string }; rows: unknown[] }> => {
-      const { stdout } = await promisify(execFile)(process.execPath, ['dist/bench/engine.js', '--entries', '200', '--json']);
-      return JSON.parse(stdout) as { workload: { sha256: string }; rows: unknown[] };
-    };
-    const [first, second] = [await run(), await run()];
-    expect(first.rows.length).toBeGreaterThan(8);
-    expect(first.workload.sha256).toMatch(/^[0-9a-f]{64}$/);
-    expect(second.workload.sha256).toBe(first.workload.sha256);
+  it.each(SUITES)('runs its suite %s tiny: nothing fails, and all peers read back the same', async (name) => {
+    const args = ['dist/bench/main.js', '--suite', name, '--scale', 'smoke', '--json'];
+    const { stdout } = await promisify(execFile)(process.execPath, args, { maxBuffer: 64 * 1024 * 1024 });
+    const { suites } = JSON.parse(stdout) as Report;
+    const results = suites.flatMap(({ cases }) => cases.flatMap((one) => one.results));
+    expect(results.length).toBeGreaterThan(0);
+    for (const { peer, cannot, failures, figures } of results) {
+      expect(failures, peer).toEqual([]);
+      if (cannot === undefined) expect(Object.keys(figures).length, peer).toBeGreaterThan(0);
+    }
+    for (const { name: one, results: those } of suites.flatMap(({ cases }) => cases)) {
+      expect(new Set(those.flatMap(({ checksum }) => checksum ?? [])).size, one).toBeLessThanOrEqual(1);
+    }
+  });
+
+  it('says what it does not know, and names what there is', async () => {
+    const failed = promisify(execFile)(process.execPath, ['dist/bench/main.js', '--suite', 'nothing']);
+    await expect(failed).rejects.toMatchObject({ stderr: expect.stringContaining('--suite must be one of append,') as unknown });
   });
 
   it('of locks runs tiny, and has a figure for each of its questions', async () => {

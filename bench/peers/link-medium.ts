@@ -1,0 +1,70 @@
+/** A medium behind a link: each call takes a round trip, and the time that what it moves takes. */
+import type { AppendFile, ByteRange, ListedObject, ListOptions, Medium, PutOptions } from '../../src/medium/medium.ts';
+import { type Link, transfer } from './link.ts';
+
+/** A name in a listing, with what servers send beside it. */
+const LISTED_BYTES = 200;
+
+export class LinkMedium implements Medium {
+  readonly canAppend = false;
+  readonly isRemote = true;
+  readonly blocking: undefined;
+  readonly localDirectory: undefined;
+  readonly #medium: Medium;
+  readonly #link: Link;
+
+  /** @param medium one whose segments are framed, as on any remote medium */
+  constructor(medium: Medium, link: Link) {
+    this.#medium = medium;
+    this.#link = link;
+  }
+
+  get description(): string {
+    return `${this.#medium.description}, over a link`;
+  }
+
+  async putIfAbsent(name: string, bytes: Uint8Array, options?: PutOptions): Promise<boolean> {
+    await transfer(this.#link, bytes.length);
+    return await this.#medium.putIfAbsent(name, bytes, options);
+  }
+
+  async get(name: string, range?: ByteRange): Promise<Buffer | undefined> {
+    const bytes = await this.#medium.get(name, range);
+    await transfer(this.#link, bytes?.length ?? 0);
+    return bytes;
+  }
+
+  async list(prefix: string, options?: ListOptions): Promise<ListedObject[]> {
+    const listed = await this.#medium.list(prefix, options);
+    await transfer(this.#link, listed.length * LISTED_BYTES);
+    return listed;
+  }
+
+  async listFolders(prefix: string): Promise<string[]> {
+    const listed = await this.#medium.listFolders(prefix);
+    await transfer(this.#link, listed.length * LISTED_BYTES);
+    return listed;
+  }
+
+  async delete(names: readonly string[]): Promise<void> {
+    await transfer(this.#link, names.length * LISTED_BYTES);
+    await this.#medium.delete(names);
+  }
+
+  openAppend(name: string): Promise<AppendFile> {
+    return this.#medium.openAppend(name);
+  }
+
+  async syncNames(prefix: string): Promise<void> {
+    await this.#medium.syncNames(prefix);
+  }
+
+  async nowMs(): Promise<number | undefined> {
+    await transfer(this.#link, 0);
+    return await this.#medium.nowMs();
+  }
+
+  async close(): Promise<void> {
+    await this.#medium.close();
+  }
+}
