@@ -4,11 +4,32 @@ import { describe, expect, it } from 'vitest';
 import type { Report } from '../../bench/harness/report.ts';
 import { SUITES } from '../../bench/suites/index.ts';
 
+async function smoke(suite: string, ...more: readonly string[]): Promise<Report> {
+  const args = ['dist/bench/main.js', '--suite', suite, '--scale', 'smoke', '--json', ...more];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { maxBuffer: 64 * 1024 * 1024 });
+  return JSON.parse(stdout) as Report;
+}
+
+describe('the calls of an operation, as the benchmark counts them,', () => {
+  it('are one write and one sync for an append, and none of them has to do with a lock, nor of a read', async () => {
+    const { suites } = await smoke('metadata', '--peers', 'peat');
+    const figures = suites[0]?.cases[0]?.results[0]?.figures ?? {};
+    const counted = (name: string): number | undefined => figures[name]?.median;
+    for (const operation of ['append', 'get', 'get of news', 'scan']) expect(counted(`${operation}: medium locks`), operation).toBe(0);
+    // Where strace may not trace, the calls at the medium have to do.
+    if (counted('append: all') === undefined) return;
+    expect(counted('append: all')).toBe(2);
+    expect([counted('append: writes'), counted('append: syncs')]).toEqual([1, 1]);
+    for (const operation of ['append', 'get', 'get of news', 'scan']) expect(counted(`${operation}: locks`), operation).toBe(0);
+    // Nothing new: a look at two directories, and at each live segment.
+    expect(counted('get: all')).toBeLessThanOrEqual(4);
+    expect([counted('get: listings'), counted('get: reads'), counted('get: opens')]).toEqual([0, 0, 0]);
+  });
+});
+
 describe('the benchmark', () => {
   it.each(SUITES)('runs its suite %s tiny: nothing fails, and all peers read back the same', async (name) => {
-    const args = ['dist/bench/main.js', '--suite', name, '--scale', 'smoke', '--json'];
-    const { stdout } = await promisify(execFile)(process.execPath, args, { maxBuffer: 64 * 1024 * 1024 });
-    const { suites } = JSON.parse(stdout) as Report;
+    const { suites } = await smoke(name);
     const results = suites.flatMap(({ cases }) => cases.flatMap((one) => one.results));
     expect(results.length).toBeGreaterThan(0);
     for (const { peer, cannot, failures, figures } of results) {
