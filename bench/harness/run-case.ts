@@ -107,9 +107,12 @@ class Takings {
     const throughput = throughputOf(ran);
     if (throughput !== undefined) this.#note('throughput', THROUGHPUT, throughput);
     for (const [kind, counts] of latenciesOf(ran)) this.#addLatencies(kind, counts);
-    for (const name of new Set(outcomes.flatMap(({ figures = {} }) => Object.keys(figures)))) {
-      const figure = this.#suite.figures[name];
-      if (figure === undefined) throw new Error(`the suite ${this.#suite.name} does not say what its figure ${name} is`);
+    const told = new Set(outcomes.flatMap(({ figures = {} }) => Object.keys(figures)));
+    for (const name of told) {
+      if (!(name in this.#suite.figures)) throw new Error(`the suite ${this.#suite.name} does not say what its figure ${name} is`);
+    }
+    for (const [name, figure] of Object.entries(this.#suite.figures)) {
+      if (!told.has(name)) continue;
       const values = outcomes.map(({ figures }) => figures?.[name]).filter((value) => value !== undefined);
       this.#note(name, figure, figure.together === 'sum' ? values.reduce((sum, value) => sum + value, 0) : Math.max(...values));
     }
