@@ -3,7 +3,7 @@ import type { LatencyCounts } from '../../src/cli/replay/latencies.ts';
 import type { Machine } from '../machine.ts';
 import type { PeerName } from '../peers/peer.ts';
 import type { Spread } from './statistics.ts';
-import type { Params, Scale } from './suite.ts';
+import type { Ending, Params, Scale } from './suite.ts';
 
 export interface Report {
   readonly format: 1;
@@ -43,6 +43,8 @@ export interface PeerReport {
   readonly figures: Readonly<Record<string, FigureReport>>;
   /** Of all rounds together. */
   readonly latencies: Readonly<Record<string, LatencyCounts>>;
+  /** Of each process, the first to end first; a list a round. */
+  readonly endings?: readonly (readonly Ending[])[];
   readonly checksum?: string;
 }
 

@@ -6,7 +6,7 @@ import { peerNamed } from '../peers/index.ts';
 import type { Job, PeerName } from '../peers/peer.ts';
 import type { CaseReport, FigureReport, PeerReport } from './report.ts';
 import { spreadOf } from './statistics.ts';
-import type { Case, Figure, Outcome, Suite } from './suite.ts';
+import type { Case, Ending, Figure, Outcome, Suite } from './suite.ts';
 import { runTrial, type TrialOutcome } from './trial.ts';
 
 export interface CaseOptions {
@@ -90,6 +90,7 @@ class Takings {
   readonly #figures = new Map<string, { readonly figure: Figure; readonly rounds: number[] }>();
   readonly #latencies = new Map<string, Latencies>();
   readonly #checksums = new Set<string>();
+  readonly #endings: Ending[][] = [];
 
   constructor(suite: Suite, peer: PeerName, cannot: string | undefined) {
     this.#suite = suite;
@@ -106,12 +107,17 @@ class Takings {
     const throughput = throughputOf(ran);
     if (throughput !== undefined) this.#note('throughput', THROUGHPUT, throughput);
     for (const [kind, counts] of latenciesOf(ran)) this.#addLatencies(kind, counts);
-    for (const name of new Set(outcomes.flatMap(({ figures = {} }) => Object.keys(figures)))) {
-      const figure = this.#suite.figures[name];
-      if (figure === undefined) throw new Error(`the suite ${this.#suite.name} does not say what its figure ${name} is`);
+    const told = new Set(outcomes.flatMap(({ figures = {} }) => Object.keys(figures)));
+    for (const name of told) {
+      if (!(name in this.#suite.figures)) throw new Error(`the suite ${this.#suite.name} does not say what its figure ${name} is`);
+    }
+    for (const [name, figure] of Object.entries(this.#suite.figures)) {
+      if (!told.has(name)) continue;
       const values = outcomes.map(({ figures }) => figures?.[name]).filter((value) => value !== undefined);
       this.#note(name, figure, figure.together === 'sum' ? values.reduce((sum, value) => sum + value, 0) : Math.max(...values));
     }
+    const endings = ran.map(({ ending }) => ending).filter((ending) => ending !== undefined);
+    if (endings.length > 0) this.#endings.push(endings.sort((a, b) => a.seconds - b.seconds));
     for (const { checksum } of outcomes) if (checksum !== undefined) this.#checksums.add(checksum);
   }
 
@@ -145,6 +151,7 @@ class Takings {
       failures,
       figures,
       latencies,
+      ...(this.#endings.length === 0 ? {} : { endings: this.#endings }),
       ...(checksum === undefined ? {} : { checksum }),
     };
   }

@@ -76,8 +76,16 @@ export interface Outcome {
   readonly span?: { readonly fromMs: number; readonly toMs: number };
   readonly latencies?: Readonly<Record<string, LatencyCounts>>;
   readonly figures?: Readonly<Record<string, number>>;
+  /** How this process came out, where each one counts. */
+  readonly ending?: Ending;
   /** Of what was read back. */
   readonly checksum?: string;
+}
+
+/** When a process was done, or gave up. */
+export interface Ending {
+  readonly seconds: number;
+  readonly isDone: boolean;
 }
 
 /** The clock that the processes of a machine share, ms. */

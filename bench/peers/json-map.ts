@@ -1,7 +1,7 @@
 /** A file that holds entries as one JSON object; it is read and replaced as a whole. */
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { type Link, transfer } from './link.ts';
+import type { Link } from './link.ts';
 import type { Entry, PeerSnapshot, ScanRange, Value } from './peer.ts';
 
 export type JsonMap = Map<string, Value>;
@@ -13,14 +13,14 @@ export function readJsonMap(path: string): JsonMap {
 
 /** As {@link readJsonMap}, from behind a link. */
 export async function fetchJsonMap(path: string, link: Link | undefined): Promise<JsonMap> {
-  await transfer(link, existsSync(path) ? statSync(path).size : 0);
+  await link?.transfer(existsSync(path) ? statSync(path).size : 0);
   return readJsonMap(path);
 }
 
 /** As {@link writeJsonMap}, from behind a link. */
 export async function sendJsonMap(path: string, entries: JsonMap, link: Link | undefined): Promise<void> {
   writeJsonMap(path, entries);
-  await transfer(link, statSync(path).size);
+  await link?.transfer(statSync(path).size);
 }
 
 /** Whole or not at all, and durable: a temporary file, synced and renamed, then the directory synced. */

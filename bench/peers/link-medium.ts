@@ -1,6 +1,9 @@
-/** A medium behind a link: each call takes a round trip, and the time that what it moves takes. */
+/**
+ * A medium behind a link: each call takes a round trip, and the time that what it moves takes. What moves are whole objects, parts of objects, and
+ * listings. That a name is durable needs no call: where objects come over a network, the answer says so.
+ */
 import type { AppendFile, ByteRange, ListedObject, ListOptions, Medium, PutOptions } from '../../src/medium/medium.ts';
-import { type Link, transfer } from './link.ts';
+import type { Link } from './link.ts';
 
 /** A name in a listing, with what servers send beside it. */
 const LISTED_BYTES = 200;
@@ -24,30 +27,30 @@ export class LinkMedium implements Medium {
   }
 
   async putIfAbsent(name: string, bytes: Uint8Array, options?: PutOptions): Promise<boolean> {
-    await transfer(this.#link, bytes.length);
+    await this.#link.transfer(bytes.length);
     return await this.#medium.putIfAbsent(name, bytes, options);
   }
 
   async get(name: string, range?: ByteRange): Promise<Buffer | undefined> {
     const bytes = await this.#medium.get(name, range);
-    await transfer(this.#link, bytes?.length ?? 0);
+    await this.#link.transfer(bytes?.length ?? 0);
     return bytes;
   }
 
   async list(prefix: string, options?: ListOptions): Promise<ListedObject[]> {
     const listed = await this.#medium.list(prefix, options);
-    await transfer(this.#link, listed.length * LISTED_BYTES);
+    await this.#link.transfer(listed.length * LISTED_BYTES);
     return listed;
   }
 
   async listFolders(prefix: string): Promise<string[]> {
     const listed = await this.#medium.listFolders(prefix);
-    await transfer(this.#link, listed.length * LISTED_BYTES);
+    await this.#link.transfer(listed.length * LISTED_BYTES);
     return listed;
   }
 
   async delete(names: readonly string[]): Promise<void> {
-    await transfer(this.#link, names.length * LISTED_BYTES);
+    await this.#link.transfer(names.length * LISTED_BYTES);
     await this.#medium.delete(names);
   }
 
@@ -60,7 +63,7 @@ export class LinkMedium implements Medium {
   }
 
   async nowMs(): Promise<number | undefined> {
-    await transfer(this.#link, 0);
+    await this.#link.transfer(0);
     return await this.#medium.nowMs();
   }
 

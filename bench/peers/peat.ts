@@ -6,7 +6,8 @@ import { LinkMedium } from './link-medium.ts';
 import type { Entry, Peer, PeerSnapshot, PeerStore, ScanRange, Value } from './peer.ts';
 
 const LIBRARY = new URL('../../lib/peatlog.js', import.meta.url).href;
-const COMMAND = fileURLToPath(new URL('../../lib/peat.js', import.meta.url));
+/** The command `peat`. */
+export const COMMAND: string = fileURLToPath(new URL('../../lib/peat.js', import.meta.url));
 
 /** Where the benchmark keeps its entries. */
 export const NAMESPACE = 'bench';
@@ -86,6 +87,14 @@ export class PeatStore implements PeerStore {
 
   update(key: string, next: (value: Value | undefined) => Value): Promise<unknown> {
     return this.#entries.update(key, next);
+  }
+
+  updateMany(keys: readonly string[], next: (values: readonly (Value | undefined)[]) => Value[]): Promise<unknown> {
+    return this.#entries.updateMany(keys, next);
+  }
+
+  async lockAndUnlock(name: string): Promise<void> {
+    await (await this.#store.lock(name)).release();
   }
 
   settle(): Promise<unknown> {

@@ -86,6 +86,10 @@ export interface PeerStore {
   snapshot(): PeerSnapshot | Promise<PeerSnapshot>;
   /** Reads and writes one key, with no other update between. */
   update(key: string, next: (value: Value | undefined) => Value): unknown;
+  /** As `update`, for several keys that belong together, where the peer has that. */
+  readonly updateMany?: (keys: readonly string[], next: (values: readonly (Value | undefined)[]) => Value[]) => unknown;
+  /** Takes a lock that has a name, where the peer has such, and gives it back. */
+  readonly lockAndUnlock?: (name: string) => unknown;
   /** Brings what was written into its final form: compaction, checkpoint. */
   settle(): unknown;
   close(): unknown;

@@ -1,29 +1,38 @@
 /** The picture of the reproduction: a bar for each writer, as long as its sync took. */
-import { bucketUs } from '../../src/cli/replay/latencies.ts';
 import type { CaseReport, PeerReport } from '../harness/report.ts';
+import type { Ending } from '../harness/suite.ts';
 import { COLORS, draw, INK } from './draw.ts';
 
-const ROW_HEIGHT = 16;
-const FAILED_COLOR = '#b35900';
+/** Of all bars of a peer, and between two peers. */
+const GROUP_HEIGHT = 72;
+const FAILED_COLOR = COLORS[4];
+/** With more bars than that, they carry no texts of their own. */
+const LABELLED_MAX = 4;
 
-interface Bar {
-  readonly seconds: number;
-  readonly isFailed: boolean;
+interface Row {
+  readonly label: string;
+  readonly text: string;
+  readonly ending: Ending | undefined;
+  readonly color: string | undefined;
 }
 
 /** @throws RangeError if there is nothing to show */
 export function syncChart(one: CaseReport, titles: ReadonlyMap<string, string>): string {
   const groups = one.results
-    .map((result) => ({ title: titles.get(result.peer) ?? result.peer, bars: barsOf(result) }))
-    .filter(({ bars }) => bars.length > 0);
+    .map((result) => ({ title: titles.get(result.peer) ?? result.peer, endings: roundOf(result) }))
+    .filter(({ endings }) => endings.length > 0);
   if (groups.length === 0) throw new RangeError(`no sync was measured in ${one.name}`);
-  const rows = groups.flatMap(({ title, bars }, group) =>
-    bars.map((bar, i) => ({ ...bar, label: i === 0 ? title : '', color: COLORS[group] })),
-  );
+  const rows = groups.flatMap(({ title, endings }, group) => rowsOf(title, endings, COLORS[group]));
   return draw(
     {
-      title: { text: `${one.processes} writers sync at once: when each is done`, left: 'center', textStyle: { color: INK, fontSize: 14 } },
-      grid: { left: 130, right: 110, top: 40, bottom: 45 },
+      title: {
+        text: `${one.processes} writers sync at once: when is each done?`,
+        subtext: 'a bar is a writer; dashed: it gave up without the lock',
+        left: 'center',
+        textStyle: { color: INK, fontSize: 15 },
+        subtextStyle: { color: INK },
+      },
+      grid: { left: 190, right: 150, top: 60, bottom: 45 },
       xAxis: {
         type: 'value',
         name: 'seconds',
@@ -36,37 +45,59 @@ export function syncChart(one: CaseReport, titles: ReadonlyMap<string, string>):
       yAxis: {
         type: 'category',
         inverse: true,
-        data: rows.map(({ label }) => label),
-        axisLabel: { color: INK, interval: 0 },
+        data: rows.map(({ label }, i) => `${i} ${label}`),
+        axisLabel: { color: INK, interval: 0, formatter: (text: string) => text.replace(/^\d+ /, '') },
         axisTick: { show: false },
+        axisLine: { lineStyle: { color: INK } },
       },
-      series: [
-        {
-          type: 'bar',
-          barCategoryGap: '25%',
-          data: rows.map(({ seconds, isFailed, color }) => ({
-            value: Number(seconds.toPrecision(3)),
-            itemStyle: isFailed ? { color: 'transparent', borderColor: FAILED_COLOR, borderWidth: 1, borderType: 'dashed' } : { color },
-            label: {
-              show: true,
-              position: 'right',
-              color: isFailed ? FAILED_COLOR : INK,
-              formatter: isFailed ? 'failed' : `${Number(seconds.toPrecision(2))} s`,
-            },
-          })),
-        },
-      ],
+      series: [{ type: 'bar', barCategoryGap: rows.length > 40 ? '0%' : '20%', data: rows.map(barOf) }],
     },
-    { width: 760, height: 85 + rows.length * ROW_HEIGHT },
+    { width: 820, height: 105 + groups.length * GROUP_HEIGHT },
   );
 }
 
-/** Of one round, the quickest first. */
-function barsOf({ latencies, figures }: PeerReport): Bar[] {
-  const rounds = Math.max(1, figures['failed syncs']?.rounds.length ?? 1);
-  const done = (latencies['sync']?.buckets ?? []).flatMap(([bucket, count]) => new Array<number>(count).fill(bucketUs(bucket) / 1e6));
-  const finished = done.filter((_, i) => i % rounds === 0).map((seconds): Bar => ({ seconds, isFailed: false }));
-  const failedAfter = figures['failed after']?.median ?? 0;
-  const failed = new Array<Bar>(figures['failed syncs']?.median ?? 0).fill({ seconds: failedAfter, isFailed: true });
-  return [...finished, ...failed];
+/** The round whose last end is the middle one. */
+function roundOf({ endings = [] }: PeerReport): readonly Ending[] {
+  const last = (round: readonly Ending[]): number => round.at(-1)?.seconds ?? 0;
+  const sorted = [...endings].sort((a, b) => last(a) - last(b));
+  return sorted[Math.floor((sorted.length - 1) / 2)] ?? [];
+}
+
+/** The title stands at the middle bar, the summary at the last one where bars are too thin for texts; a gap ends the group. */
+function rowsOf(title: string, endings: readonly Ending[], color: string | undefined): Row[] {
+  const isLabelled = endings.length <= LABELLED_MAX;
+  const middle = Math.floor((endings.length - 1) / 2);
+  const bars = endings.map((ending, i): Row => {
+    const text = isLabelled ? textOf(ending) : i === middle ? summaryOf(endings) : '';
+    return { label: i === middle ? title : '', text, ending, color };
+  });
+  return [...bars, ...new Array<Row>(Math.ceil(endings.length / 6)).fill({ label: '', text: '', ending: undefined, color })];
+}
+
+function textOf({ seconds, isDone }: Ending): string {
+  return isDone ? `${secondsText(seconds)} s` : `failed after ${secondsText(seconds)} s`;
+}
+
+function summaryOf(endings: readonly Ending[]): string {
+  const done = endings.filter(({ isDone }) => isDone);
+  const failed = endings.length - done.length;
+  const last = done.at(-1);
+  return [
+    last === undefined ? '' : `${done.length} done, the last after ${secondsText(last.seconds)} s`,
+    failed === 0 ? '' : `${failed} failed`,
+  ]
+    .filter((text) => text !== '')
+    .join('\n');
+}
+
+const secondsText = (seconds: number): string => String(Number(seconds.toPrecision(2)));
+
+function barOf({ ending, text, color }: Row): unknown {
+  if (ending === undefined) return { value: 0 };
+  const failed = { color: 'transparent', borderColor: FAILED_COLOR, borderWidth: 1, borderType: 'dashed' };
+  return {
+    value: Number(ending.seconds.toPrecision(3)),
+    itemStyle: ending.isDone ? { color } : failed,
+    label: { show: text !== '', position: 'right', color: ending.isDone ? INK : FAILED_COLOR, formatter: text },
+  };
 }

@@ -3,17 +3,17 @@
  * counts in each thread, so that the pool of threads has only one here; blocking calls are the main thread's. It is traced from where
  * everything is loaded: see `stop-when-loaded.mjs`.
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+
+export { HAS_STRACE } from '../../bench/strace.ts';
+
 import { PEAT_MAIN, type Ran } from './run-peat.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
-
-/** False where strace is missing, or may not trace. */
-export const HAS_STRACE: boolean = spawnSync('strace', ['-o', '/dev/null', 'true']).status === 0;
 
 const PRELOAD = fileURLToPath(new URL('./stop-when-loaded.mjs', import.meta.url));
 const POLL_MS = 2;

@@ -15,8 +15,8 @@ export const CALL_KINDS = [
 ] as const;
 export type CallKind = (typeof CALL_KINDS)[number];
 
+export const BEGIN_MARK = 'peat-bench: begin';
 export const END_MARK = 'peat-bench: end';
-export const beginMark = (operation: string): string => `peat-bench: begin ${operation}`;
 
 /** What strace has to show. */
 export const TRACED: string = [
@@ -39,22 +39,27 @@ const LINE = /^\d+\s+(\w+)\((.*)$/;
 /** The pipes and counters by which Node's threads wake each other, and the descriptors of the marks. */
 const INTERNAL = /^\d+<(pipe|anon_inode|socket):/;
 
-/** Counts by operation and kind, over all its repetitions. */
-export function countCalls(log: string): Map<string, Map<CallKind, number>> {
-  const counts = new Map<string, Map<CallKind, number>>();
-  let current: Map<CallKind, number> | undefined;
+/** Counts by kind, over all that was done between two marks. */
+export function countBetweenMarks(log: string): Map<CallKind, number> {
+  let isBetween = false;
+  return count(log, (rest) => {
+    const isMark = rest.includes(BEGIN_MARK) || rest.includes(END_MARK);
+    if (isMark) isBetween = rest.includes(BEGIN_MARK);
+    return isBetween && !isMark && !INTERNAL.test(rest);
+  });
+}
+
+/** Counts by kind what has to do with a directory. */
+export function countIn(directory: string, log: string): Map<CallKind, number> {
+  return count(log, (rest) => rest.includes(directory));
+}
+
+function count(log: string, isCounted: (rest: string) => boolean): Map<CallKind, number> {
+  const counts = new Map<CallKind, number>();
   for (const line of log.split('\n')) {
     const [, call, rest] = LINE.exec(line) ?? [];
-    if (call === undefined || rest === undefined) continue;
-    const begun = /peat-bench: begin ([\w ]+)/.exec(rest)?.[1];
-    if (begun !== undefined) {
-      current = counts.get(begun) ?? new Map();
-      counts.set(begun, current);
-    } else if (rest.includes(END_MARK)) {
-      current = undefined;
-    } else if (current !== undefined && !INTERNAL.test(rest)) {
-      for (const kind of kindsOf(call, rest)) current.set(kind, (current.get(kind) ?? 0) + 1);
-    }
+    if (call === undefined || rest === undefined || !isCounted(rest)) continue;
+    for (const kind of kindsOf(call, rest)) counts.set(kind, (counts.get(kind) ?? 0) + 1);
   }
   return counts;
 }

@@ -4,7 +4,7 @@ import type { FigureReport, PeerReport, Report } from '../../../bench/harness/re
 import { ratioOf, spreadOf } from '../../../bench/harness/statistics.ts';
 import { judge } from '../../../bench/harness/targets.ts';
 import { reportMarkdown } from '../../../bench/report/markdown.ts';
-import { countCalls } from '../../../bench/suites/metadata/trace.ts';
+import { countBetweenMarks, countIn } from '../../../bench/suites/metadata/trace.ts';
 
 function figure(rounds: readonly number[], better: 'more' | 'less' = 'more'): FigureReport {
   return { unit: '/s', better, ...spreadOf(rounds), rounds };
@@ -92,7 +92,7 @@ describe('the calls of a traced program', () => {
   it('are counted between its marks, by kind', () => {
     const log = [
       '12 openat(AT_FDCWD</>, "/s/before", O_RDONLY) = 3</s/before>',
-      '12 write(2</dev/null>, "peat-bench: begin get of news\\n", 30) = 30',
+      '12 write(2</dev/null>, "peat-bench: begin\\n", 18) = 18',
       '12 openat(AT_FDCWD</>, "/s/lock/a", O_WRONLY|O_CREAT|O_EXCL, 0666) = 4</s/lock/a>',
       '13 fdatasync(4</s/lock/a>) = 0',
       '13 write(17<anon_inode:[eventfd]>, "\\1\\0", 8) = 8',
@@ -101,7 +101,7 @@ describe('the calls of a traced program', () => {
       '12 write(2</dev/null>, "peat-bench: end\\n", 16) = 16',
       '12 unlink("/s/after") = 0',
     ].join('\n');
-    expect(Object.fromEntries(countCalls(log).get('get of news') ?? [])).toEqual({
+    expect(Object.fromEntries(countBetweenMarks(log))).toEqual({
       all: 4,
       creates: 1,
       opens: 1,
@@ -109,5 +109,12 @@ describe('the calls of a traced program', () => {
       reads: 1,
       locks: 3,
     });
+  });
+
+  it('are counted where they have to do with a directory', () => {
+    const log = ['12 openat(AT_FDCWD</>, "/usr/lib/a", O_RDONLY) = 3</usr/lib/a>', '12 fsync(3</s/a>) = 0', '12 unlink("/s/b") = 0'].join(
+      '\n',
+    );
+    expect(Object.fromEntries(countIn('/s', log))).toEqual({ all: 2, syncs: 1, removals: 1 });
   });
 });
