@@ -12,18 +12,21 @@ async function smoke(suite: string, ...more: readonly string[]): Promise<Report>
 
 describe('the calls of an operation, as the benchmark counts them,', () => {
   it('are one write and one sync for an append, and none of them has to do with a lock, nor of a read', async () => {
-    const { suites } = await smoke('metadata', '--peers', 'peat');
-    const figures = suites[0]?.cases[0]?.results[0]?.figures ?? {};
-    const counted = (name: string): number | undefined => figures[name]?.median;
-    for (const operation of ['append', 'get', 'get of news', 'scan']) expect(counted(`${operation}: medium locks`), operation).toBe(0);
+    const { suites, targets } = await smoke('metadata', '--peers', 'peat,peat-os');
+    expect(targets.length).toBeGreaterThan(0);
+    const counted = (operation: string, figure: string): number | undefined => {
+      const one = suites[0]?.cases.find(({ name }) => name === operation);
+      return one?.results[0]?.figures[figure]?.median;
+    };
+    const lockFree = ['append, sync', 'append, os', 'get', 'get of news', 'scan'];
+    for (const operation of lockFree) expect(counted(operation, 'medium locks'), operation).toBe(0);
     // Where strace may not trace, the calls at the medium have to do.
-    if (counted('append: all') === undefined) return;
-    expect(counted('append: all')).toBe(2);
-    expect([counted('append: writes'), counted('append: syncs')]).toEqual([1, 1]);
-    for (const operation of ['append', 'get', 'get of news', 'scan']) expect(counted(`${operation}: locks`), operation).toBe(0);
-    // Nothing new: a look at two directories, and at each live segment.
-    expect(counted('get: all')).toBeLessThanOrEqual(4);
-    expect([counted('get: listings'), counted('get: reads'), counted('get: opens')]).toEqual([0, 0, 0]);
+    if (counted('get', 'all') === undefined) return;
+    for (const operation of lockFree) expect(counted(operation, 'locks'), operation).toBe(0);
+    expect(['writes', 'syncs', 'all'].map((figure) => counted('append, sync', figure))).toEqual([1, 1, 2]);
+    // Nothing new: a look at two directories, and at each live segment; seldom a listing, while the last change is young.
+    expect(counted('get', 'all')).toBeLessThan(8);
+    for (const figure of ['listings', 'reads', 'opens']) expect(counted('get', figure), figure).toBeLessThan(1);
   });
 });
 
