@@ -12,6 +12,7 @@ import type { Random } from './random.ts';
 import type { Faults, Scenario } from './scenario.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { TurningPoints } from './turning-points.ts';
+import { isAt } from './windows.ts';
 
 export interface Circumstances {
   readonly scenario: Scenario;
@@ -22,6 +23,8 @@ export interface Circumstances {
   isFaulty: boolean;
 }
 
+/** Of a call in the window to be slept at. */
+const WINDOW_CHANCE = 0.1;
 const SLOW_MS_MAX = 20 * 60_000;
 const STALL_MS_MIN = 30_000;
 const STALL_MS_MAX = 60 * 60_000;
@@ -74,6 +77,9 @@ class ProcessMedium {
     if (this.#process.isDead && this.#random.chance(0.5)) await never();
     if (this.#random.chance(this.#faults?.holds ?? 0) && !this.#circumstances.turningPoints.isAwaited) await this.#hold(`${op} ${name}`);
     if (this.#random.chance((this.#faults?.stalls ?? 0) * stallWeight(op, name))) await this.#stall(`${op} ${name}`);
+    if (this.#faults !== undefined && isAt(this.#circumstances.scenario.window, { op, name }) && this.#random.chance(WINDOW_CHANCE)) {
+      await this.#stall(`${op} ${name}`);
+    }
     if (this.#random.chance((this.#faults?.errors ?? 0) / 2)) {
       await this.#back();
       this.#trace(`${op} ${name} fails`);

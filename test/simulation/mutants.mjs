@@ -20,6 +20,7 @@ export const MUTANTS = [
   {
     name: 'no commit check',
     rule: 'A2',
+    seed: 1_000_003,
     edits: [
       {
         file: 'src/manifest/commit-root.ts',

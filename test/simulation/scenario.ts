@@ -5,6 +5,7 @@
  * Each seed leaves most features out: a history of few of them meets rarer combinations than one that always has all.
  */
 import { Random } from './random.ts';
+import { WINDOWS, type WindowName } from './windows.ts';
 
 export type CompactorKind = 'elected' | 'once' | 'bare';
 
@@ -29,6 +30,8 @@ export interface Scenario {
   readonly durability: 'sync' | 'os';
   readonly hosts: number;
   readonly faults: Faults;
+  /** The calls at which processes are suspended again and again until others have moved on. */
+  readonly window?: WindowName;
 }
 
 export interface Faults {
@@ -63,7 +66,36 @@ export const NO_FAULTS: Faults = {
   fullDisks: 0,
 };
 
+/** Seeds from here on make scenarios of another kind: nothing goes wrong but that processes die and sleep, at one kind of call. */
+const DIRECTED_FROM = 1_000_000;
+
 export function scenarioOf(seed: number): Scenario {
+  return seed < DIRECTED_FROM ? anyScenario(seed) : directedScenario(seed);
+}
+
+function directedScenario(seed: number): Scenario {
+  const random = new Random(seed).fork('scenario');
+  const isShort = random.chance(0.4);
+  const canAppend = random.chance(0.5);
+  return {
+    seed,
+    medium: { canAppend, isRemote: !canAppend && random.chance(0.5), blocking: false },
+    writers: random.between(0, 3),
+    updaters: random.between(0, 3),
+    readers: random.between(1, 3),
+    lockers: 0,
+    compactors: Array.from({ length: random.between(2, 3) }, () => 'bare' as const),
+    lengthMs: isShort ? 60_000 : random.pick([60, 120]) * 60_000,
+    operations: isShort ? 200 : random.between(40, 120),
+    latencyMs: random.pick([0.1, 1, 20]),
+    durability: 'sync',
+    hosts: 1,
+    faults: { ...NO_FAULTS, crashes: random.chance(0.3) ? random.between(1, 5) : 0 },
+    window: random.pick(WINDOWS),
+  };
+}
+
+function anyScenario(seed: number): Scenario {
   const random = new Random(seed).fork('scenario');
   const lengthMs = random.pick([60_000, 30 * 60_000, 60 * 60_000, 120 * 60_000]);
   const sometimes = <T>(chance: number, value: () => T, otherwise: T): T => (random.chance(chance) ? value() : otherwise);
