@@ -19,6 +19,6 @@ export function machineOf(directory: string): Machine {
   };
 }
 
-export function machineText({ cpu, cores, memoryGiB, fileSystem }: Machine): string {
-  return `${cpu}, ${cores} cores, ${memoryGiB} GiB, ${fileSystem}; Node ${process.version}`;
+export function machineText({ cpu, cores, memoryGiB, fileSystem }: Machine, node: string = process.versions.node): string {
+  return `${cpu}, ${cores} cores, ${memoryGiB} GiB, ${fileSystem}; Node ${node}`;
 }

@@ -16,13 +16,14 @@ import type { CaseReport, Report, SuiteReport } from './harness/report.ts';
 import { runCase } from './harness/run-case.ts';
 import { judge, type Target } from './harness/targets.ts';
 import { machineOf } from './machine.ts';
+import { orMisuse } from './misuse.ts';
 import { peerNamed } from './peers/index.ts';
 import type { PeerName } from './peers/peer.ts';
 import { checksumsOf, reportText } from './report/text.ts';
 import { writeReport } from './report/write-report.ts';
 import { suiteNamed } from './suites/index.ts';
 
-const options = benchOptions();
+const options = orMisuse(() => benchOptions());
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => interrupted.abort(new Error(`ended by ${signal}`)));
 

@@ -6,16 +6,24 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { readReport } from './harness/read-report.ts';
+import { orMisuse } from './misuse.ts';
 import { syncChart } from './report/sync-chart.ts';
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { case: { type: 'string', default: 'over a link, 4 processes' } },
+const { from, to, name } = orMisuse(() => {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { case: { type: 'string', default: 'over a link, 4 processes' } },
+  });
+  const [report, picture, ...more] = positionals;
+  if (report === undefined || picture === undefined || more.length > 0)
+    throw new TypeError('usage: sync-chart REPORT.json OUT.svg [--case NAME]');
+  return { from: report, to: picture, name: values.case };
 });
-const [from, to] = positionals;
-if (from === undefined || to === undefined || positionals.length > 2)
-  throw new TypeError('usage: sync-chart REPORT.json OUT.svg [--case NAME]');
-const report = readReport(from);
-const one = report.suites.find(({ name }) => name === 'reproduction')?.cases.find(({ name }) => name === values.case);
-if (one === undefined) throw new RangeError(`${from} has no case ${JSON.stringify(values.case)} of the reproduction`);
-writeFileSync(to, `${syncChart(one, new Map(report.peers.map(({ name, title }) => [name, title])))}\n`);
+
+const svg = orMisuse(() => {
+  const report = readReport(from);
+  const one = report.suites.find((suite) => suite.name === 'reproduction')?.cases.find((each) => each.name === name);
+  if (one === undefined) throw new RangeError(`${from} has no case ${JSON.stringify(name)} of the reproduction`);
+  return syncChart(one, { titles: new Map(report.peers.map((peer) => [peer.name, peer.title])) });
+});
+writeFileSync(to, `${svg}\n`);

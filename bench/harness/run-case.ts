@@ -41,6 +41,7 @@ export async function runCase(suite: Suite, one: Case, options: CaseOptions): Pr
     for (let turn = 0; turn < able.length; turn++) {
       // Whoever comes first in one round does not in the next: what the one before leaves behind (dirty pages) hits each in turn.
       const name = able[(turn + round) % able.length] as PeerName;
+      if (round >= (one.peerRoundsMax?.[name] ?? rounds)) continue;
       options.onProgress(`${suite.name}: ${one.name}: ${name}, round ${round + 1} of ${rounds}`);
       const directory = join(options.directory, `${suite.name}-${name}-${round}`);
       mkdirSync(directory, { recursive: true });

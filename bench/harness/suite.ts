@@ -26,6 +26,8 @@ export interface Case {
   readonly needs?: readonly Job[];
   /** At most this many rounds, where a trial takes long. */
   readonly roundsMax?: number;
+  /** The same for some of the peers. */
+  readonly peerRoundsMax?: Partial<Readonly<Record<PeerName, number>>>;
   readonly params: Params;
 }
 

@@ -1,6 +1,6 @@
 /** Runs one trial: prepares, starts the processes together, ends them, checks. */
 import { type ChildProcess, fork, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Tender } from '../peers/peer.ts';
@@ -27,6 +27,8 @@ export interface TrialOutcome {
 export async function runTrial(plan: TrialPlan): Promise<TrialOutcome> {
   const ending = new AbortController();
   const signal = AbortSignal.any([plan.signal, ending.signal]);
+  // Each process listens.
+  setMaxListeners(0, signal);
   const timer = setTimeout(() => ending.abort(new Error(`took longer than ${plan.timeoutMs / 1000} s`)), plan.timeoutMs);
   try {
     if (plan.parts.includes('prepare')) await runOne(plan, 'prepare', signal);

@@ -1,7 +1,7 @@
 /** The charts of a report. */
 import { bucketUs, type LatencyCounts } from '../../src/cli/replay/latencies.ts';
 import type { CaseReport, SuiteReport } from '../harness/report.ts';
-import { draw, INK } from './draw.ts';
+import { colorOf, draw, INK } from './draw.ts';
 
 export interface Chart {
   readonly title: string;
@@ -16,8 +16,8 @@ interface Line {
 
 interface Axis {
   readonly name: string;
-  readonly type: 'log' | 'value';
-  readonly label?: (value: number) => string;
+  readonly logBase: number;
+  readonly label: (value: number) => string;
 }
 
 export function chartsOf(suite: SuiteReport): Chart[] {
@@ -34,12 +34,12 @@ function latencyCharts({ name, results }: CaseReport): Chart[] {
     const title = `${name}: ${kind}`;
     return {
       title,
-      svg: lineChart(title, lines, { x: { name: 'slowest of', type: 'log', label: (of) => `1 in ${compact(of)}` }, y: TIME }),
+      svg: lineChart(title, lines, { x: { name: 'slowest of', logBase: 10, label: (of) => `1 in ${compact(of)}` }, y: TIME }),
     };
   });
 }
 
-const TIME: Axis = { name: 'time', type: 'log', label: timeText };
+const TIME: Axis = { name: 'time', logBase: 10, label: timeText };
 
 /** [how rare, µs]: of 100 calls one takes at least so long. */
 function curveOf({ buckets }: LatencyCounts): [number, number][] {
@@ -60,8 +60,8 @@ function byProcesses({ cases }: SuiteReport): Chart[] {
     return {
       title,
       svg: lineChart(title, lines, {
-        x: { name: 'processes', type: 'log', label: String },
-        y: { name: 'a second', type: 'log', label: compact },
+        x: { name: 'processes', logBase: 2, label: compact },
+        y: { name: 'a second', logBase: 10, label: compact },
       }),
     };
   });
@@ -75,7 +75,7 @@ function bySize({ cases }: SuiteReport): Chart[] {
       .filter((figure) => figure.endsWith(' p50'))
       .map((figure) => {
         const title = `${group} ${figure.replace(/ p50$/, '')}: median time by entries in the store`.trim();
-        return { title, svg: lineChart(title, linesOf(members, figure), { x: { name: 'entries', type: 'log', label: compact }, y: TIME }) };
+        return { title, svg: lineChart(title, linesOf(members, figure), { x: { name: 'entries', logBase: 10, label: compact }, y: TIME }) };
       });
   });
 }
@@ -110,22 +110,33 @@ function linesOf(members: readonly Member[], figure: string): Line[] {
 function lineChart(title: string, lines: readonly Line[], { x, y }: { readonly x: Axis; readonly y: Axis }): string {
   const drawn = lines.filter(({ points }) => points.length > 0);
   if (drawn.length === 0) return '';
-  const axis = ({ name, type, label }: Axis) => ({
+  const all = drawn.flatMap(({ points }) => points.map(([at]) => at));
+  const axis = ({ name, logBase, label }: Axis) => ({
     name,
-    type,
+    type: 'log',
+    logBase,
     nameTextStyle: { color: INK },
-    axisLabel: { color: INK, ...(label === undefined ? {} : { formatter: label }) },
+    axisLabel: { color: INK, formatter: label },
     axisLine: { show: true, lineStyle: { color: INK } },
     splitLine: { lineStyle: { color: INK, opacity: 0.2 } },
     minorTick: { show: false },
   });
   return draw({
     title: { text: title, left: 'center', textStyle: { color: INK, fontSize: 14 } },
-    legend: { bottom: 0, textStyle: { color: INK } },
+    legend: { bottom: 0, itemGap: 18, textStyle: { color: INK } },
     grid: { left: 70, right: 80, top: 45, bottom: 60 },
-    xAxis: { ...axis(x), nameLocation: 'middle', nameGap: 22 },
+    // Only as far as there is something to show: a decade more would be empty.
+    xAxis: { ...axis(x), min: Math.min(...all), max: Math.max(...all), nameLocation: 'middle', nameGap: 22 },
     yAxis: axis(y),
-    series: drawn.map(({ name, points }) => ({ name, type: 'line', data: [...points], symbolSize: points.length > 20 ? 0 : 6 })),
+    series: drawn.map(({ name, points }) => ({
+      name,
+      type: 'line',
+      data: [...points],
+      symbol: 'circle',
+      symbolSize: points.length > 20 ? 0 : 6,
+      itemStyle: { color: colorOf(name) },
+      lineStyle: { color: colorOf(name) },
+    })),
   });
 }
 

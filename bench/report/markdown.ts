@@ -1,5 +1,5 @@
 /** A report for reading: a table a case, the targets, and how it was measured. */
-import type { CaseReport, PeerReport, Report, SuiteReport } from '../harness/report.ts';
+import type { CaseReport, FigureReport, PeerReport, Report, SuiteReport } from '../harness/report.ts';
 import { ratioOf } from '../harness/statistics.ts';
 import { machineText } from '../machine.ts';
 import { checksumsOf, figureText, short, spreadText, targetBound, targetVerdict } from './text.ts';
@@ -9,12 +9,13 @@ export function reportMarkdown(report: Report): string {
   return [
     '# Benchmark',
     '',
-    `${machineText(machine)}. Scale ${scale}, ${rounds} rounds, seed ${seed}; ${report.startedAt}, ${Math.round(report.seconds)} s; load average before ${load.before.toFixed(1)}, after ${load.after.toFixed(1)}.`,
+    `${machineText(machine, versions['node'])}. Scale ${scale}, ${rounds} rounds (fewer where a trial takes long), seed ${seed}; ${report.startedAt}, ${Math.round(report.seconds)} s; load average before ${load.before.toFixed(1)}, after ${load.after.toFixed(1)}.`,
     `Versions: ${Object.entries(versions)
       .map(([name, version]) => `${name} ${version}`)
       .join(', ')}.`,
     '',
-    'Figures are medians over the rounds (least–most). In each round all peers take turns; a ratio is the median of the ratios round by round.',
+    'Each trial has a fresh directory, and processes of its own. In each round all peers take turns. Figures are medians over the rounds (least–most). ' +
+      '"Peat 2×" says that the figure of Peat is twice this one, as the median of the ratios round by round.',
     '',
     ...table(
       ['Peer', 'Library', 'Setup'],
@@ -38,35 +39,37 @@ export function reportMarkdown(report: Report): string {
 }
 
 function suiteMarkdown({ name, about, cases }: SuiteReport): string[] {
-  return ['', `## ${name}`, '', about, ...cases.flatMap(caseMarkdown)];
+  return ['', `## ${name}`, '', plain(about), ...cases.flatMap(caseMarkdown)];
 }
 
+/** A row a figure and a column a peer, since there may be many figures. */
 function caseMarkdown({ name, results }: CaseReport): string[] {
-  const figures = [...new Set(results.flatMap((result) => Object.keys(result.figures)))];
-  const peat = results.find(({ peer }) => peer.startsWith('peat'));
-  const rows = results.map((result) => {
-    if (result.cannot !== undefined) return [result.peer, `can't: ${result.cannot}`, ...figures.slice(1).map(() => '')];
-    return [result.peer, ...figures.map((figure) => cell(result, figure, peat))];
-  });
-  const failures = results.flatMap(({ peer, failures: those }) =>
-    those.map((failure) => `- **${peer} failed**: ${failure.split('\n')[0]}`),
-  );
+  const able = results.filter(({ cannot }) => cannot === undefined);
+  const figures = [...new Set(able.flatMap((result) => Object.keys(result.figures)))];
+  const peat = able.find(({ peer }) => peer.startsWith('peat'));
+  const rows = figures.map((figure) => [figure, ...able.map((result) => cell(result.figures[figure], ofOther(peat, result)?.[figure]))]);
+  const remarks = results.flatMap(({ peer, cannot, failures }) => [
+    ...(cannot === undefined ? [] : [`- ${peer} can't: ${plain(cannot)}.`]),
+    ...failures.map((failure) => `- **${peer} failed**: ${plain(failure.split('\n')[0] ?? '')}`),
+  ]);
   return [
     '',
     `### ${name}`,
     '',
-    ...table(['', ...figures], rows),
-    ...(failures.length > 0 ? ['', ...failures] : []),
+    ...(able.length === 0 ? [] : table(['', ...able.map(({ peer }) => peer)], rows)),
+    ...(remarks.length > 0 ? ['', ...remarks] : []),
     ...agreement(results),
   ];
 }
 
-function cell({ peer, figures }: PeerReport, name: string, peat: PeerReport | undefined): string {
-  const figure = figures[name];
+function ofOther(peat: PeerReport | undefined, { peer }: PeerReport): PeerReport['figures'] | undefined {
+  return peat?.peer === peer ? undefined : peat?.figures;
+}
+
+function cell(figure: FigureReport | undefined, ours: FigureReport | undefined): string {
   if (figure === undefined) return '';
-  const ours = peat?.peer === peer ? undefined : peat?.figures[name];
-  const ratio = ours === undefined ? '' : ` · Peat ${short(ratioOf(ours.rounds, figure.rounds).median)}×`;
-  return `${figureText(figure)}${ratio}`;
+  const ratio = ours === undefined ? Number.NaN : ratioOf(ours.rounds, figure.rounds).median;
+  return `${figureText(figure)}${Number.isFinite(ratio) ? ` · Peat ${short(ratio)}×` : ''}`;
 }
 
 function agreement(results: readonly PeerReport[]): string[] {
@@ -81,6 +84,9 @@ function agreement(results: readonly PeerReport[]): string[] {
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const line = (cells: readonly string[]): string => `| ${cells.map((text) => text.replaceAll('|', '\\|')).join(' | ')} |`;
+  const line = (cells: readonly string[]): string => `| ${cells.map((text) => plain(text).replaceAll('|', '\\|')).join(' | ')} |`;
   return [line(head), `|${head.map(() => '---').join('|')}|`, ...rows.map(line)];
 }
+
+/** Text that might look like HTML. */
+const plain = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');

@@ -1,11 +1,10 @@
 /** The picture of the reproduction: a bar for each writer, as long as its sync took. */
 import type { CaseReport, PeerReport } from '../harness/report.ts';
 import type { Ending } from '../harness/suite.ts';
-import { COLORS, draw, INK } from './draw.ts';
+import { colorOf, draw, FAILED_COLOR, INK } from './draw.ts';
 
 /** Of all bars of a peer, and between two peers. */
 const GROUP_HEIGHT = 72;
-const FAILED_COLOR = COLORS[4];
 /** With more bars than that, they carry no texts of their own. */
 const LABELLED_MAX = 4;
 
@@ -13,21 +12,27 @@ interface Row {
   readonly label: string;
   readonly text: string;
   readonly ending: Ending | undefined;
-  readonly color: string | undefined;
+  readonly color: string;
+}
+
+export interface SyncChartOptions {
+  readonly titles: ReadonlyMap<string, string>;
+  /** Stands beside what the bars mean. */
+  readonly subtitle?: string;
 }
 
 /** @throws RangeError if there is nothing to show */
-export function syncChart(one: CaseReport, titles: ReadonlyMap<string, string>): string {
+export function syncChart(one: CaseReport, { titles, subtitle }: SyncChartOptions): string {
   const groups = one.results
-    .map((result) => ({ title: titles.get(result.peer) ?? result.peer, endings: roundOf(result) }))
+    .map((result) => ({ peer: result.peer, title: titles.get(result.peer) ?? result.peer, endings: roundOf(result) }))
     .filter(({ endings }) => endings.length > 0);
   if (groups.length === 0) throw new RangeError(`no sync was measured in ${one.name}`);
-  const rows = groups.flatMap(({ title, endings }, group) => rowsOf(title, endings, COLORS[group]));
+  const rows = groups.flatMap(({ peer, title, endings }) => rowsOf(title, endings, colorOf(peer)));
   return draw(
     {
       title: {
         text: `${one.processes} writers sync at once: when is each done?`,
-        subtext: 'a bar is a writer; dashed: it gave up without the lock',
+        subtext: [...(subtitle === undefined ? [] : [subtitle]), 'a bar is a writer', 'dashed: it gave up without the lock'].join('; '),
         left: 'center',
         textStyle: { color: INK, fontSize: 15 },
         subtextStyle: { color: INK },
@@ -64,7 +69,7 @@ function roundOf({ endings = [] }: PeerReport): readonly Ending[] {
 }
 
 /** The title stands at the middle bar, the summary at the last one where bars are too thin for texts; a gap ends the group. */
-function rowsOf(title: string, endings: readonly Ending[], color: string | undefined): Row[] {
+function rowsOf(title: string, endings: readonly Ending[], color: string): Row[] {
   const isLabelled = endings.length <= LABELLED_MAX;
   const middle = Math.floor((endings.length - 1) / 2);
   const bars = endings.map((ending, i): Row => {
@@ -90,7 +95,7 @@ function summaryOf(endings: readonly Ending[]): string {
     .join('\n');
 }
 
-const secondsText = (seconds: number): string => String(Number(seconds.toPrecision(2)));
+const secondsText = (seconds: number): string => seconds.toFixed(seconds < 10 ? 1 : 0);
 
 function barOf({ ending, text, color }: Row): unknown {
   if (ending === undefined) return { value: 0 };

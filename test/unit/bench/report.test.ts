@@ -1,10 +1,15 @@
+import { writeFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { compareReports } from '../../../bench/harness/compare-reports.ts';
+import { compareReports, moveText } from '../../../bench/harness/compare-reports.ts';
+import { readReport } from '../../../bench/harness/read-report.ts';
 import type { FigureReport, PeerReport, Report } from '../../../bench/harness/report.ts';
 import { ratioOf, spreadOf } from '../../../bench/harness/statistics.ts';
 import { judge } from '../../../bench/harness/targets.ts';
+import { reportHtml } from '../../../bench/report/html.ts';
 import { reportMarkdown } from '../../../bench/report/markdown.ts';
+import { syncChart } from '../../../bench/report/sync-chart.ts';
 import { countBetweenMarks, countIn } from '../../../bench/suites/metadata/trace.ts';
+import { temporaryDirectory } from '../../support/temporary-directory.ts';
 
 function figure(rounds: readonly number[], better: 'more' | 'less' = 'more'): FigureReport {
   return { unit: '/s', better, ...spreadOf(rounds), rounds };
@@ -61,30 +66,119 @@ describe('a target', () => {
 });
 
 describe('two reports', () => {
+  const before = report([result('peat', [10, 11, 12]), result('lmdb', [10, 11, 12])]);
+  const after = report([result('peat', [20, 21, 22]), result('lmdb', [12, 13, 14])]);
+
   it('show what moved beyond the spread of both, and whether for the better', () => {
-    const before = report([result('peat', [10, 11, 12]), result('lmdb', [10, 11, 12])]);
-    const after = report([result('peat', [20, 21, 22]), result('lmdb', [12, 13, 14])]);
-    const { compared, moves } = compareReports(before, after);
+    const { compared, moves, cautions } = compareReports(before, after);
     expect(compared).toBe(2);
-    expect(moves).toMatchObject([{ peer: 'peat', before: 11, after: 21, isBetter: true }]);
+    expect(moves).toMatchObject([{ peer: 'peat', before: 11, after: 21, isBetter: true, isSingle: false }]);
+    expect(cautions).toEqual([]);
     expect(compareReports(after, before).moves).toMatchObject([{ peer: 'peat', isBetter: false }]);
+  });
+
+  it('show first what changed most, by whatever factor, and what came from nothing before all else', () => {
+    const old = report([result('peat', [10]), result('lmdb', [10]), result('sqlite-full', [0]), result('classic-level', [5])]);
+    const now = report([result('peat', [11]), result('lmdb', [1]), result('sqlite-full', [1]), result('classic-level', [5])]);
+    const { moves } = compareReports(old, now);
+    expect(moves.map(({ peer, isSingle }) => [peer, isSingle])).toEqual([
+      ['sqlite-full', true],
+      ['lmdb', true],
+      ['peat', true],
+    ]);
+    expect(moves.map(moveText)[1]).toBe('WORSE  append: one: lmdb: throughput 10 → 1 /s (0.1×), from one round');
+  });
+
+  it('of different scales or machines are compared with a caution', () => {
+    const elsewhere = { ...after, scale: 'full', machine: { ...after.machine, cores: 64 } } as const;
+    expect(compareReports(before, elsewhere).cautions).toEqual([
+      'the scale differs: smoke, then full',
+      'the number of cores differs: 2, then 64',
+    ]);
+  });
+
+  it('that are no reports are refused by name', () => {
+    const directory = temporaryDirectory();
+    const path = (name: string, text: string): string => {
+      writeFileSync(`${directory}/${name}`, text);
+      return `${directory}/${name}`;
+    };
+    expect(() => readReport(path('other.json', '{"format":2}'))).toThrow(/other\.json is no report of the benchmark/);
+    expect(() => readReport(path('null.json', 'null'))).toThrow(TypeError);
+    expect(() => readReport(path('text.json', 'hello'))).toThrow(/text\.json can't be read as a report: /);
+    expect(() => readReport(`${directory}/none.json`)).toThrow(/ENOENT/);
+    expect(readReport(path('good.json', JSON.stringify(before)))).toEqual(before);
   });
 });
 
 describe('a report in Markdown', () => {
-  it('shows ratios, what peers can not do, failures, and that they disagree', () => {
-    const text = reportMarkdown(
-      report([
-        result('peat', [20], { checksum: 'aa' }),
-        result('lmdb', [10], { checksum: 'bb' }),
-        result('classic-level', [], { cannot: 'it is alone' }),
-        result('json-file', [], { failures: ['it broke'] }),
-      ]),
-    );
-    expect(text).toContain('Peat 2×');
-    expect(text).toContain("can't: it is alone");
-    expect(text).toContain('**json-file failed**: it broke');
+  const text = reportMarkdown(
+    report([
+      result('peat', [20], { checksum: 'aa' }),
+      result('lmdb', [10], { checksum: 'bb' }),
+      result('classic-level', [], { figures: {}, cannot: 'it is alone' }),
+      result('json-file', [0], { failures: ['it broke at <anonymous>'] }),
+    ]),
+  );
+
+  it('shows a column a peer, with ratios where there are any', () => {
+    expect(text).toContain('|  | peat | lmdb | json-file |');
+    expect(text).toContain('| throughput | 20 /s | 10 /s · Peat 2× | 0 /s |');
+  });
+
+  it('shows what peers can not do, failures, and that they disagree', () => {
+    expect(text).toContain("- classic-level can't: it is alone.");
+    expect(text).toContain('- **json-file failed**: it broke at &lt;anonymous>');
     expect(text).toContain('**Not the same was read back**: aa, bb');
+  });
+});
+
+describe('a report as a page', () => {
+  it('has its charts in it, and no program', async () => {
+    const latencies = {
+      append: {
+        buckets: [
+          [100, 90],
+          [200, 9],
+          [300, 1],
+        ],
+        maxUs: 20,
+      },
+    } as const;
+    const endings = [
+      [
+        { seconds: 1, isDone: true },
+        { seconds: 60, isDone: false },
+      ],
+    ];
+    const html = await reportHtml(report([result('peat', [20], { latencies, endings }), result('lmdb', [10], { latencies, endings })]));
+    expect(html.match(/<svg/g)).toHaveLength(2);
+    expect(html).toContain('1 in 100');
+    expect(html).not.toMatch(/<script|https?:\/\/(?!www\.w3\.org)/);
+  });
+});
+
+describe('the picture of the syncs', () => {
+  const endingsOf = (seconds: readonly number[]) => seconds.map((each) => ({ seconds: each, isDone: each < 60 }));
+  const picture = (...rounds: readonly (readonly number[])[]): string => {
+    const [one] = report([result('peat', [1], { endings: rounds.map(endingsOf) })]).suites[0]?.cases ?? [];
+    if (one === undefined) expect.unreachable('the report has a case');
+    return syncChart(one, { titles: new Map([['peat', 'Peat']]) });
+  };
+
+  it('tells when each writer was done, or that it gave up', () => {
+    const svg = picture([1.5, 50, 60]);
+    for (const text of ['Peat', '1.5 s', '50 s', 'failed after 60 s']) expect(svg).toContain(`>${text}</text>`);
+  });
+
+  it('sums up where there are many writers, of the round in the middle', () => {
+    const svg = picture([1, 2, 3, 4, 90], [1, 2, 3, 4, 80], [1, 2, 3, 4, 5]);
+    expect(svg).toContain('>4 done, the last after 4.0 s</text>');
+    expect(svg).toContain('>1 failed</text>');
+  });
+
+  it('is not drawn of nothing', () => {
+    expect(() => picture()).toThrow(RangeError);
   });
 });
 
