@@ -9,6 +9,7 @@ import type { Finding } from '../../src/inspect/finding.ts';
 import { verifyStore } from '../../src/inspect/verify.ts';
 import type { Medium } from '../../src/medium/medium.ts';
 import { MemoryMedium } from '../../src/medium/memory-medium.ts';
+import './loaded.ts';
 import { FaultyMedium } from './faulty-medium.ts';
 import { type Effect, Ledger, outcomeOf, type State } from './ledger.ts';
 import { NO_STORE, SCENES, type SceneName } from './sweep-scenes.ts';
