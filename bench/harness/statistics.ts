@@ -1,5 +1,4 @@
 /** Medians with their spread, and ratios round by round. */
-import { quantile } from '../quantile.ts';
 
 export interface Spread {
   readonly median: number;
@@ -8,7 +7,15 @@ export interface Spread {
 }
 
 export function spreadOf(values: readonly number[]): Spread {
-  return { median: quantile(values, 0.5) ?? Number.NaN, min: Math.min(...values), max: Math.max(...values) };
+  return { median: medianOf(values), min: Math.min(...values), max: Math.max(...values) };
+}
+
+/** Of an even number of values the middle of the two in the middle, so that two rounds don't count as the worse of them. */
+function medianOf(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const upper = sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+  const lower = sorted[Math.floor((sorted.length - 1) / 2)] ?? Number.NaN;
+  return (lower + upper) / 2;
 }
 
 /** Of what was measured in the same rounds: the machine's ups and downs are in both. */

@@ -18,7 +18,7 @@ const COLORS: readonly (readonly [prefix: string, color: string])[] = [
 ];
 const OTHER_COLOR = '#a0522d';
 
-export const FAILED_COLOR = '#d55e00';
+export const FAILED_COLOR = '#e5484d';
 
 export function colorOf(peer: string): string {
   return COLORS.find(([prefix]) => peer.startsWith(prefix))?.[1] ?? OTHER_COLOR;

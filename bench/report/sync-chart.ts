@@ -24,7 +24,7 @@ export interface SyncChartOptions {
 /** @throws RangeError if there is nothing to show */
 export function syncChart(one: CaseReport, { titles, subtitle }: SyncChartOptions): string {
   const groups = one.results
-    .map((result) => ({ peer: result.peer, title: titles.get(result.peer) ?? result.peer, endings: roundOf(result) }))
+    .map((result) => ({ peer: result.peer, title: nameOf(result.peer, titles), endings: roundOf(result) }))
     .filter(({ endings }) => endings.length > 0);
   if (groups.length === 0) throw new RangeError(`no sync was measured in ${one.name}`);
   const rows = groups.flatMap(({ peer, title, endings }) => rowsOf(title, endings, colorOf(peer)));
@@ -32,12 +32,12 @@ export function syncChart(one: CaseReport, { titles, subtitle }: SyncChartOption
     {
       title: {
         text: `${one.processes} writers sync at once: when is each done?`,
-        subtext: [...(subtitle === undefined ? [] : [subtitle]), 'a bar is a writer', 'dashed: it gave up without the lock'].join('; '),
+        subtext: [...(subtitle === undefined ? [] : [subtitle]), 'a bar is a writer', 'red: it gave up without the lock'].join('; '),
         left: 'center',
         textStyle: { color: INK, fontSize: 15 },
         subtextStyle: { color: INK },
       },
-      grid: { left: 190, right: 150, top: 60, bottom: 45 },
+      grid: { left: 220, right: 120, top: 60, bottom: 45 },
       xAxis: {
         type: 'value',
         name: 'seconds',
@@ -61,6 +61,11 @@ export function syncChart(one: CaseReport, { titles, subtitle }: SyncChartOption
   );
 }
 
+/** Without the version of its library. */
+function nameOf(peer: string, titles: ReadonlyMap<string, string>): string {
+  return (titles.get(peer) ?? peer).replace(/ \(.*\)$/, '');
+}
+
 /** The round whose last end is the middle one. */
 function roundOf({ endings = [] }: PeerReport): readonly Ending[] {
   const last = (round: readonly Ending[]): number => round.at(-1)?.seconds ?? 0;
@@ -68,13 +73,13 @@ function roundOf({ endings = [] }: PeerReport): readonly Ending[] {
   return sorted[Math.floor((sorted.length - 1) / 2)] ?? [];
 }
 
-/** The title stands at the middle bar, the summary at the last one where bars are too thin for texts; a gap ends the group. */
+/** The title stands at the middle bar, with a summary where bars are too thin for texts of their own; a gap ends the group. */
 function rowsOf(title: string, endings: readonly Ending[], color: string): Row[] {
   const isLabelled = endings.length <= LABELLED_MAX;
   const middle = Math.floor((endings.length - 1) / 2);
   const bars = endings.map((ending, i): Row => {
-    const text = isLabelled ? textOf(ending) : i === middle ? summaryOf(endings) : '';
-    return { label: i === middle ? title : '', text, ending, color };
+    const label = isLabelled ? title : [title, ...summaryOf(endings)].join('\n');
+    return { label: i === middle ? label : '', text: isLabelled ? textOf(ending) : '', ending, color };
   });
   return [...bars, ...new Array<Row>(Math.ceil(endings.length / 6)).fill({ label: '', text: '', ending: undefined, color })];
 }
@@ -83,26 +88,23 @@ function textOf({ seconds, isDone }: Ending): string {
   return isDone ? `${secondsText(seconds)} s` : `failed after ${secondsText(seconds)} s`;
 }
 
-function summaryOf(endings: readonly Ending[]): string {
+function summaryOf(endings: readonly Ending[]): string[] {
   const done = endings.filter(({ isDone }) => isDone);
   const failed = endings.length - done.length;
   const last = done.at(-1);
   return [
-    last === undefined ? '' : `${done.length} done, the last after ${secondsText(last.seconds)} s`,
-    failed === 0 ? '' : `${failed} failed`,
-  ]
-    .filter((text) => text !== '')
-    .join('\n');
+    ...(last === undefined ? [] : [`${done.length} done, the last after ${secondsText(last.seconds)} s`]),
+    ...(failed === 0 ? [] : [`${failed} failed`]),
+  ];
 }
 
 const secondsText = (seconds: number): string => seconds.toFixed(seconds < 10 ? 1 : 0);
 
 function barOf({ ending, text, color }: Row): unknown {
   if (ending === undefined) return { value: 0 };
-  const failed = { color: 'transparent', borderColor: FAILED_COLOR, borderWidth: 1, borderType: 'dashed' };
   return {
     value: Number(ending.seconds.toPrecision(3)),
-    itemStyle: ending.isDone ? { color } : failed,
+    itemStyle: ending.isDone ? { color } : { color: `${FAILED_COLOR}8c` },
     label: { show: text !== '', position: 'right', color: ending.isDone ? INK : FAILED_COLOR, formatter: text },
   };
 }

@@ -39,6 +39,8 @@ function report(results: readonly PeerReport[]): Report {
 describe('figures', () => {
   it('are told as their median and their range', () => {
     expect(spreadOf([3, 1, 2])).toEqual({ median: 2, min: 1, max: 3 });
+    expect(spreadOf([4, 1])).toEqual({ median: 2.5, min: 1, max: 4 });
+    expect(spreadOf([7])).toEqual({ median: 7, min: 7, max: 7 });
   });
 
   it('are divided round by round', () => {
