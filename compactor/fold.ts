@@ -21,7 +21,7 @@ import { runAsync } from '../src/medium/steps.ts';
 import type { PassContext } from './context.ts';
 import { foldRecords, type ReadRecord, type RecordFold } from './fold-records.ts';
 import type { Pacer } from './pace.ts';
-import { sortEntries } from './sort-entries.ts';
+import { newestInOrder } from './sort-entries.ts';
 
 /** Bytes that are asked of a segment at once. */
 const READ_BYTES: number = 2 * 1024 * 1024;
@@ -230,7 +230,7 @@ class Folding {
 
   async finish(): Promise<Fold> {
     return {
-      entries: newestOfEach(await sortEntries(this.#entries, this.#options.pacer)),
+      entries: await newestInOrder(this.#entries, this.#options.pacer),
       absorbed: this.#absorbed,
       records: this.#records,
       hasNews: this.#hasNews,
@@ -244,16 +244,6 @@ class Folding {
       warnings: this.#warnings,
     };
   }
-}
-
-/** Of entries in the order of their keys, newest first. */
-function newestOfEach(sorted: readonly Entry[]): Entry[] {
-  let last: Entry | undefined;
-  return sorted.filter((entry) => {
-    const isNewest = last === undefined || entry.key !== last.key;
-    last = entry;
-    return isNewest;
-  });
 }
 
 /** Whether a read that began at `start` stopped because nothing more is there, and not because it had read enough. */
