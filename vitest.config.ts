@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 const project = (name: string, testTimeout: number) => ({
@@ -6,6 +7,8 @@ const project = (name: string, testTimeout: number) => ({
 
 export default defineConfig({
   test: {
+    // Many tests wait: for processes, for a virtual minute of pauses, for a server.
+    maxWorkers: availableParallelism() + 1,
     reporters: ['default', './.ci/tally.ts'],
     coverage: { include: ['src/**', 'compactor/**'], reporter: ['text'], reportsDirectory: 'node_modules/.coverage' },
     projects: [
