@@ -12,8 +12,8 @@ export default defineConfig({
     reporters: ['default', './.ci/tally.ts'],
     coverage: { include: ['src/**', 'compactor/**'], reporter: ['text'], reportsDirectory: 'node_modules/.coverage' },
     projects: [
-      project('unit', 20_000),
-      project('contract', 60_000),
+      project('unit', 60_000),
+      project('contract', 300_000),
       {
         test: {
           name: 's3',

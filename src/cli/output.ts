@@ -41,9 +41,7 @@ export class Output {
     this.#pendingLength = 0;
     const rest = writeNow(Buffer.from(text));
     if (rest.length === 0) return;
-    await new Promise<void>((resolve, reject) => {
-      stdoutStream().write(rest, (error) => (error == null ? resolve() : reject(error)));
-    });
+    await writeStdout(rest);
   }
 
   /** A message for people. */
@@ -91,17 +89,17 @@ function writeNow(bytes: Buffer): Buffer {
 
 let stream: NodeJS.WriteStream | undefined;
 
-/** `process.stdout`, which ends the process quietly when its reader goes away. */
-export function stdoutStream(): NodeJS.WriteStream {
+/** Resolves when stdout has taken it. Rejects where nobody reads any more: a process with locks in its hands has to end in its own way. */
+export async function writeStdout(data: string | Buffer): Promise<void> {
   if (stream === undefined) {
     stream = process.stdout;
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EPIPE') process.exit(0);
-      writeStderr(`peat: stdout: ${error.message}\n`);
-      process.exit(1);
-    });
+    // Whoever writes learns of it.
+    stream.on('error', () => {});
   }
-  return stream;
+  const stdout = stream;
+  await new Promise<void>((resolve, reject) => {
+    stdout.write(data, (error) => (error == null ? resolve() : reject(error)));
+  });
 }
 
 function writeStderr(text: string): void {
@@ -116,12 +114,13 @@ export function jsonText(value: unknown): string {
   return JSON.stringify(value, jsonValue);
 }
 
-/** JSON for what MessagePack holds beyond it: bigints as numbers in text, bytes as base64. Dates write themselves. */
-function jsonValue(_name: string, value: unknown): unknown {
+/**
+ * JSON for what MessagePack holds beyond it: bigints as numbers in text, bytes as base64. Dates write themselves. Buffers would, too, as objects
+ * that a value may look like by itself: so what counts is what `this`, the object around it, holds.
+ */
+function jsonValue(this: unknown, name: string, value: unknown): unknown {
   if (typeof value === 'bigint') return value.toString();
-  const serialized = value as { type?: unknown; data?: unknown } | null;
-  if (typeof serialized === 'object' && serialized !== null && serialized.type === 'Buffer' && Array.isArray(serialized.data)) {
-    return Buffer.from(serialized.data as number[]).toString('base64');
-  }
+  const original = (this as Readonly<Record<string, unknown>>)[name];
+  if (original instanceof Uint8Array) return Buffer.from(original.buffer, original.byteOffset, original.length).toString('base64');
   return value;
 }

@@ -1,4 +1,5 @@
 /** Options of `open` and `namespace`, with their checks. */
+import type { RunCompactorOptions } from '../../compactor/index.ts';
 import { show } from '../base/key.ts';
 import type { System } from '../base/system.ts';
 import type { S3Options } from '../medium/s3/s3-target.ts';
@@ -128,6 +129,7 @@ export function resolveOptions(options: OpenOptions): ResolvedOptions {
       `lockDir goes with singleHost: true, since other hosts would lock elsewhere; got lockDir ${show(options.lockDir)}`,
     );
   }
+  checkPermissions(options);
   return {
     durability,
     readOnly,
@@ -141,6 +143,20 @@ export function resolveOptions(options: OpenOptions): ResolvedOptions {
     lockTrace: directoryOption(options.lockTrace, 'lockTrace'),
     onWarning: options.onWarning ?? emitWarning,
   };
+}
+
+/** They come to pass long after the store was opened, so that is where they are checked. */
+function checkPermissions({ fileMode, directoryMode, group }: OpenOptions): void {
+  count(fileMode, 'fileMode', { least: 0o400, most: 0o7777, fallback: 0o600 });
+  count(directoryMode, 'directoryMode', { least: 0o500, most: 0o7777, fallback: 0o700 });
+  count(group, 'group', { least: 0, most: 0xffff_fffe, fallback: 0 });
+}
+
+/** @throws TypeError, RangeError */
+export function checkCompactorOptions({ concurrency, gatherMs, pollMs }: RunCompactorOptions): void {
+  count(concurrency, 'concurrency', { least: 1, most: 64, fallback: 1 });
+  count(gatherMs, 'gatherMs', { least: 0, most: 3_600_000, fallback: 0 });
+  count(pollMs, 'pollMs', { least: 1, most: 3_600_000, fallback: 1 });
 }
 
 function directoryOption(value: unknown, name: string): string | undefined {

@@ -16,7 +16,7 @@ import { newestRoot } from '../manifest/newest-root.ts';
 import type { Medium } from '../medium/medium.ts';
 import { runAsync } from '../medium/steps.ts';
 import { Namespace } from './namespace.ts';
-import type { NamespaceOptions, ResolvedOptions, Warning } from './options.ts';
+import { checkCompactorOptions, type NamespaceOptions, type ResolvedOptions, type Warning } from './options.ts';
 import { type TailSize, tailSize } from './tail-size.ts';
 
 export interface CompactOptions {
@@ -202,6 +202,7 @@ export class Store {
    */
   async runCompactor(options: RunCompactorOptions): Promise<void> {
     this.#checkWritable();
+    checkCompactorOptions(options);
     const { runCompactor } = await compactor();
     for (const name of options.namespaces ?? []) checkNamespaceName(name);
     const { constants } = this.file;

@@ -107,8 +107,10 @@ describe.skipIf(!HAS_STRACE)(`the program under strace${HAS_STRACE ? '' : ' (ski
           const traced = await runTraced(args(directory, n), inject);
           if (effect === 'signal=KILL' ? traced.signal === 'SIGKILL' : traced.code !== 0) hits++;
           expect([0, 1, 75, null], `${inject}: ${traced.stderr}`).toContain(traced.code);
-          if (traced.code !== 0 && traced.signal === null)
-            expect(`${traced.stderr}${traced.stdout}`, inject).toMatch(/^peat: .+| failed .+: .+/m);
+          const told = `${traced.stderr}${traced.stdout}`;
+          // The call that failed may be the one that was to say so.
+          const isMute = call === 'write' && told === '';
+          if (traced.code !== 0 && traced.signal === null && !isMute) expect(told, inject).toMatch(/^peat: .+| failed .+: .+/m);
           expect(traced.stderr, inject).not.toMatch(/\n\s+at /);
           await judge(directory, { n, ran: traced, inject });
           const report = await verifyStore({

@@ -33,9 +33,10 @@ export const command: Command = {
     const pollMs = numberOption(invocation, 'poll-ms', { least: 10 });
     const store = await open(invocation.positionals[0] as string, { create: false });
     let failures = 0;
+    const mute = new AbortController();
     try {
       await store.runCompactor({
-        signal,
+        signal: AbortSignal.any([signal, mute.signal]),
         once: flag(invocation, 'once'),
         ...(Array.isArray(namespaces) ? { namespaces: namespaces as string[] } : {}),
         ...(concurrency === undefined ? {} : { concurrency }),
@@ -43,12 +44,14 @@ export const command: Command = {
         ...(pollMs === undefined ? {} : { pollMs }),
         onEvent: (event) => {
           if (event.event === 'failed') failures++;
-          void log(output, event);
+          // Where nobody reads the log any more, it ends as it does by a signal.
+          log(output, event).catch((error: unknown) => mute.abort(error));
         },
       });
     } finally {
       await store.close();
     }
+    mute.signal.throwIfAborted();
     return flag(invocation, 'once') && failures > 0 ? EXIT_FAILED : EXIT_OK;
   },
 };

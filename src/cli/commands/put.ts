@@ -1,6 +1,7 @@
 /** `peat put`: puts one value. */
 import type { Condition } from '../../datastore/update.ts';
 import { type Command, EXIT_FAILED, EXIT_OK, flag, type Invocation, numberOption, stringOption, UsageError } from '../command.ts';
+import { jsonText } from '../output.ts';
 import { DURABILITY_OPTION, NAMESPACE_OPTION, writing } from '../store-access.ts';
 import { parseValue } from '../value-text.ts';
 
@@ -70,7 +71,7 @@ async function putIf(
   const result = await writing(invocation, { create: true }, (namespace) => namespace.putIf(key, value, condition, { ...expiry, signal }));
   if (output.json) await output.jsonLine(result);
   if (result.ok) return EXIT_OK;
-  const found = result.value === undefined ? 'the key is not there' : `there is ${JSON.stringify(result.value)}, stamp ${result.stamp}`;
+  const found = result.value === undefined ? 'the key is not there' : `there is ${jsonText(result.value)}, stamp ${result.stamp}`;
   if (!output.json) output.message(`peat: nothing was put: ${found}`);
   return EXIT_FAILED;
 }

@@ -6,7 +6,7 @@
 import { type Command, EXIT_OK, type Invocation, numberOption } from '../command.ts';
 import { readLines } from '../formats/lines.ts';
 import { type HistoryCommit, toOperations } from '../history/history.ts';
-import { stdoutStream } from '../output.ts';
+import { writeStdout } from '../output.ts';
 import { DURABILITY_OPTION, NAMESPACE_OPTION, writing } from '../store-access.ts';
 
 export const command: Command = {
@@ -34,8 +34,8 @@ export const command: Command = {
       for await (const { text } of linesUntil(signal)) {
         const [n, commit] = JSON.parse(text) as [number, HistoryCommit];
         const startedAtMs = performance.now();
-        const acknowledged = namespace.batch(toOperations(commit)).then(() => {
-          stdoutStream().write(`[${n},${Math.round((performance.now() - startedAtMs) * 1000)}]\n`);
+        const acknowledged = namespace.batch(toOperations(commit)).then(async () => {
+          await writeStdout(`[${n},${Math.round((performance.now() - startedAtMs) * 1000)}]\n`);
         });
         // Looked at when its turn comes.
         acknowledged.catch(() => undefined);

@@ -5,6 +5,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { VALUE_BYTES_MAX } from '../../base/value.ts';
 import type { UpdateOptions } from '../../datastore/update.ts';
 import { type Command, EXIT_OK, type Invocation, numberOption, stringOption, UsageError } from '../command.ts';
+import { jsonText } from '../output.ts';
 import { NAMESPACE_OPTION, writing } from '../store-access.ts';
 import { parseValue } from '../value-text.ts';
 
@@ -62,7 +63,7 @@ function changeOf(invocation: Invocation): Change {
   const amount = Number(add);
   if (add.trim() === '' || !Number.isFinite(amount)) throw new UsageError(`--add must be a number, got ${JSON.stringify(add)}`);
   return (value = 0) => {
-    if (typeof value !== 'number') throw new Error(`--add needs a number to add to, got ${JSON.stringify(value)}`);
+    if (typeof value !== 'number') throw new Error(`--add needs a number to add to, got ${jsonText(value)}`);
     return value + amount;
   };
 }

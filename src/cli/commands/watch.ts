@@ -1,6 +1,7 @@
 /** `peat watch`: prints changes as they are committed. */
 import type { WatchEvent } from '../../datastore/watch.ts';
 import { type Command, EXIT_OK, type Invocation, numberOption, stringOption } from '../command.ts';
+import { jsonText } from '../output.ts';
 import { NAMESPACE_OPTION, reading } from '../store-access.ts';
 
 export const command: Command = {
@@ -54,7 +55,7 @@ export const command: Command = {
 function toText(event: WatchEvent<unknown>): string {
   switch (event.type) {
     case 'put':
-      return `put ${event.key} ${JSON.stringify(event.value)}`;
+      return `put ${event.key} ${jsonText(event.value)}`;
     case 'delete':
       return `delete ${event.key}`;
     case 'resync':

@@ -88,6 +88,14 @@ describe('opening a store', () => {
     await expect(open(directory)).rejects.toMatchObject({ code: 'CORRUPT', file: 'peat.json' });
   });
 
+  it('refuses a compactor pauses that are none, before it does anything', async () => {
+    await using store = await open(directory);
+    const { signal } = new AbortController();
+    await expect(store.runCompactor({ signal, gatherMs: -5 })).rejects.toThrow(/gatherMs .*-5/);
+    await expect(store.runCompactor({ signal, pollMs: 0 })).rejects.toThrow(/pollMs .*0/);
+    await expect(store.runCompactor({ signal, concurrency: Number.NaN })).rejects.toThrow(/concurrency .*NaN/);
+  });
+
   it('refuses options that make no sense, and shows them', async () => {
     await expect(open('')).rejects.toThrow(TypeError);
     await expect(open('gs://bucket/prefix')).rejects.toThrow(/gs:\/\//);
@@ -96,6 +104,10 @@ describe('opening a store', () => {
     await expect(open(directory, { durability: 'maybe' as never })).rejects.toThrow(/maybe/);
     await expect(open(directory, { cacheBytes: -1 })).rejects.toThrow(/-1/);
     await expect(open(directory, { frozen: true })).rejects.toThrow(/readOnly/);
+    await expect(open(directory, { fileMode: 0o100_644 })).rejects.toThrow(/fileMode .*33188/);
+    await expect(open(directory, { fileMode: 0o040 })).rejects.toThrow(/fileMode .*32/);
+    await expect(open(directory, { directoryMode: 1.5 })).rejects.toThrow(/directoryMode .*1\.5/);
+    await expect(open(directory, { group: -1 })).rejects.toThrow(/group .*-1/);
     await expect(open(directory, { readOnly: true, create: true })).rejects.toThrow(RangeError);
     expect(tree()).toEqual([]);
   });
