@@ -25,7 +25,7 @@ export const COMPACTOR_LEASE_MS = 10_000;
  */
 export async function mayCompact(context: { medium: Medium; system: System; layout: NamespaceLayout }): Promise<boolean> {
   const { medium, system, layout } = context;
-  const reading = await runAsync(newestRoot(layout, system, { isRemote: medium.isRemote }), { medium, system });
+  const reading = await runAsync(newestRoot(layout, { medium, system }), { medium, system });
   if (reading === undefined) return false;
   checkWriterFeatures(reading.root, rootName(layout, reading.root.number));
   return true;

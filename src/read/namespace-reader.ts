@@ -231,8 +231,8 @@ export class NamespaceReader {
    * lost, and no newer snapshot would have it.
    */
   async whyGone(error: TableGoneError): Promise<PeatError> {
-    const newest = newestRoot(this.#layout, this.#system, { isRemote: this.#medium.isRemote });
-    const reading = await runAsync(newest, { medium: this.#medium, system: this.#system });
+    const context = { medium: this.#medium, system: this.#system };
+    const reading = await runAsync(newestRoot(this.#layout, context), context);
     const isNamed = reading?.root.shards.some(({ tables }) => tables.some(({ file }) => this.#layout.shard + file === error.file));
     return isNamed === true ? this.#restless(error) : snapshotExpired(error);
   }
