@@ -182,13 +182,13 @@ export class Store {
   }
 
   async #compactOne(name: string, options: CompactOptions): Promise<CompactionSummary> {
-    const { COMPACTOR_LEASE_MS, compactUntilDone, LOCK_SITES, mayCompact } = await compactor();
+    const { compactorLeaseMs, compactUntilDone, LOCK_SITES, mayCompact } = await compactor();
     if (!(await mayCompact(this.#passContext(name)))) {
       throw new PeatError('NAMESPACE_NOT_FOUND', `there is no namespace ${name}`, { namespace: name });
     }
     await using held = await (await this.#lock(name)).acquire({
       site: LOCK_SITES.compactOnce,
-      leaseMs: COMPACTOR_LEASE_MS,
+      leaseMs: compactorLeaseMs(this.#medium),
       maxWaitMs: options.maxWaitMs ?? 60_000,
       signal: options.signal,
       purpose: 'compact()',
@@ -394,9 +394,9 @@ export class Store {
 
   /** One bounded pass, if nobody else compacts. */
   async #tryCompact(name: string): Promise<boolean> {
-    const { compactUntilDone, mayCompact, tryElection } = await compactor();
+    const { compactorLeaseMs, compactUntilDone, mayCompact, tryElection } = await compactor();
     if (!(await mayCompact(this.#passContext(name)))) return false;
-    await using held = await tryElection(await this.#lock(name), 'autoCompact');
+    await using held = await tryElection(await this.#lock(name), { site: 'autoCompact', leaseMs: compactorLeaseMs(this.#medium) });
     if (held === undefined) return false;
     const bounds = { signal: held.signal, passesMax: 1, bytesMax: AUTO_COMPACT_BYTES, upkeep: false };
     const { warnings } = await compactUntilDone(this.#passContext(name), bounds);
