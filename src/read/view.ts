@@ -20,7 +20,7 @@ import type { Root } from '../format/root.ts';
 import { type ListedSegment, type LogListing, parseLogListing } from '../log/log-listing.ts';
 import { type ReadRecord, RecordLog } from '../log/record-log.ts';
 import { type ReadFrame, SegmentReader } from '../log/segment-reader.ts';
-import { type Clocks, isTrusted, listDated, type Moment, now } from '../manifest/clocks.ts';
+import { type Clocks, elapsedMs, isTrusted, listDated, type Moment, now } from '../manifest/clocks.ts';
 import { newestRoot, type RootReading } from '../manifest/newest-root.ts';
 import type { Medium, Watermark } from '../medium/medium.ts';
 import type { Steps } from '../medium/steps.ts';
@@ -55,6 +55,13 @@ export class View {
   #rootMark: Watermark | undefined;
   readonly #segments = new Map<string, LiveSegment>();
   readonly #records: RecordLog;
+  /**
+   * When the listing was begun that the state has all of. Undefined from the first change that a refresh makes to it until the refresh has succeeded, and
+   * from a write of the handle's own until the next refresh: nothing else may be read without one.
+   */
+  #freshAt: Moment | undefined;
+  /** Counts the handle's own writes: what was listed before one of them may lack it. */
+  #writes = 0;
 
   readonly counters = { refreshes: 0, logListings: 0, rootListings: 0, framesRead: 0, recordsRead: 0, startedOver: 0, recordsLearned: 0 };
 
@@ -81,6 +88,17 @@ export class View {
   /** Counts what has come to be known: frames, records, and roots. */
   get changes(): number {
     return this.counters.framesRead + this.counters.recordsRead + this.counters.recordsLearned + this.#rootsAdopted;
+  }
+
+  /** Whether the state has every write that was acknowledged `ms` ago, by this process's clocks, and the handle's own. */
+  isFreshWithin(ms: number): boolean {
+    return this.#freshAt !== undefined && elapsedMs(this.#clocks, this.#freshAt) < ms;
+  }
+
+  /** The handle has written. */
+  noteWrite(): void {
+    this.#writes++;
+    this.#freshAt = undefined;
   }
 
   /** The state of the last refresh, which will stay as it is. */
@@ -157,6 +175,7 @@ export class View {
    */
   *refresh(): Steps<Freshness> {
     this.counters.refreshes++;
+    const writes = this.#writes;
     /** What was missing in all attempts, and at which root; undefined once it differed. */
     let lacking: { text: string; root: number } | undefined;
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
@@ -175,7 +194,12 @@ export class View {
         continue;
       }
       this.#takeRecords(root);
-      return this.#usesDraining(root, true) ? 'draining' : 'fresh';
+      if (this.#usesDraining(root, true)) {
+        this.#freshAt = undefined;
+        return 'draining';
+      }
+      this.#freshAt = writes === this.#writes ? listedAt : undefined;
+      return 'fresh';
     }
     throw this.#restless(lacking?.text);
   }
@@ -248,6 +272,7 @@ export class View {
    * and this one lacks was absorbed and deleted, and the root may have forgotten it since.
    */
   #adopt(root: Root, listing: LogListing): void {
+    this.#freshAt = undefined;
     this.#rootsAdopted++;
     for (const [text, segment] of this.#segments) {
       const absorbed = root.absorbed.get(text);
@@ -333,6 +358,7 @@ export class View {
 
   /** A state that was handed out keeps its identity; one that was pinned keeps its tail, too. */
   #beginTailChange(): void {
+    this.#freshAt = undefined;
     if (this.#tailIsShared) {
       this.#tail = new Map(this.#tail);
       this.#tailIsShared = false;
