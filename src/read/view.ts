@@ -194,12 +194,9 @@ export class View {
         continue;
       }
       this.#takeRecords(root);
-      if (this.#usesDraining(root, true)) {
-        this.#freshAt = undefined;
-        return 'draining';
-      }
-      this.#freshAt = writes === this.#writes ? listedAt : undefined;
-      return 'fresh';
+      const isDraining = this.#usesDraining(root, true);
+      this.#freshAt = isDraining || writes !== this.#writes ? undefined : listedAt;
+      return isDraining ? 'draining' : 'fresh';
     }
     throw this.#restless(lacking?.text);
   }
