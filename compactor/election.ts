@@ -16,7 +16,13 @@ import type { Medium } from '../src/medium/medium.ts';
 import { runAsync } from '../src/medium/steps.ts';
 
 /** A compactor on another host that shows no sign of life for so long is replaced. */
-export const COMPACTOR_LEASE_MS = 10_000;
+const LEASE_MS = 10_000;
+/** Across a network each beat costs requests. */
+const REMOTE_LEASE_MS = 30_000;
+
+export function compactorLeaseMs({ isRemote }: Pick<Medium, 'isRemote'>): number {
+  return isRemote ? REMOTE_LEASE_MS : LEASE_MS;
+}
 
 /**
  * Before a ticket is taken, which writes: whether there is a namespace at all, and this release may write to it. False if there is none.
@@ -25,7 +31,7 @@ export const COMPACTOR_LEASE_MS = 10_000;
  */
 export async function mayCompact(context: { medium: Medium; system: System; layout: NamespaceLayout }): Promise<boolean> {
   const { medium, system, layout } = context;
-  const reading = await runAsync(newestRoot(layout, system, { isRemote: medium.isRemote }), { medium, system });
+  const reading = await runAsync(newestRoot(layout, { medium, system }), { medium, system });
   if (reading === undefined) return false;
   checkWriterFeatures(reading.root, rootName(layout, reading.root.number));
   return true;
@@ -54,9 +60,12 @@ export function compactorLock(context: CompactorLockContext): TicketLock {
 }
 
 /** Becomes the compactor if nobody alive is, or waits to be; undefined otherwise. */
-export async function tryElection(lock: TicketLock, site: LockSiteName): Promise<LockHandle | undefined> {
+export async function tryElection(
+  lock: TicketLock,
+  { site, leaseMs }: { site: LockSiteName; leaseMs: number },
+): Promise<LockHandle | undefined> {
   try {
-    return await lock.acquire({ site: LOCK_SITES[site], leaseMs: COMPACTOR_LEASE_MS, tryOnly: true, purpose: 'compaction' });
+    return await lock.acquire({ site: LOCK_SITES[site], leaseMs, tryOnly: true, purpose: 'compaction' });
   } catch (error) {
     if (isPeatError(error, 'LOCK_TIMEOUT')) return undefined;
     throw error;

@@ -12,8 +12,9 @@ import type { LockHandle } from '../src/lock/ticket-lock.ts';
 import type { RootBase } from '../src/manifest/commit-root.ts';
 import { Waker } from '../src/medium/waker.ts';
 import type { PassContext, PassResult } from './context.ts';
-import { COMPACTOR_LEASE_MS, compactorLock } from './election.ts';
+import { compactorLeaseMs, compactorLock } from './election.ts';
 import { type CompactorEvent, passFacts } from './events.ts';
+import { IdlePause } from './idle-pause.ts';
 import { compactOnce } from './pass.ts';
 
 export interface NamespaceCompactorOptions {
@@ -31,6 +32,8 @@ const BACKOFF_FIRST_MS = 200;
 const BACKOFF_MAX_MS = 30_000;
 /** Even where events come, look again after this long: for housekeeping, and for events that got lost. */
 const WITH_EVENTS_MS = 15_000;
+/** In a lease: between two looks no more than a third of it counts. */
+const STANDBY_LOOKS = 10;
 /** A drain takes two passes, and one more for what came in between. */
 const FINISH_PASSES_MAX = 5;
 
@@ -54,13 +57,15 @@ export class NamespaceCompactor {
   async run(): Promise<void> {
     const { signal } = this.#options;
     const lock = compactorLock(this.#context);
+    const leaseMs = compactorLeaseMs(this.#context.medium);
     while (!signal.aborted) {
       try {
         await using held = await lock.acquire({
           site: LOCK_SITES.compactorElection,
-          leaseMs: COMPACTOR_LEASE_MS,
+          leaseMs,
           signal,
-          pollMs: 1000,
+          // Who waits has time: before the lease is over there is nothing to take.
+          pollMs: leaseMs / STANDBY_LOOKS,
           purpose: 'compactor',
         });
         this.#report('elected', `elected with ticket ${held.token}`);
@@ -84,11 +89,13 @@ export class NamespaceCompactor {
       { medium, system, prefixes: [layout.root, layout.log] },
       { withEventsMs: WITH_EVENTS_MS, pollMs: this.#options.pollMs },
     );
+    const idle = new IdlePause({ firstMs: this.#options.pollMs, isRemote: medium.isRemote });
     try {
       while (!stop.aborted) {
         const result = await this.#pass(held);
         if (result === undefined || result.more || result.outcome === 'lost') continue;
-        await waker.wait({ signal: stop }).catch(() => undefined);
+        const pollMs = idle.after({ hasFound: result.outcome !== 'nothing' });
+        await waker.wait({ signal: stop, ...(waker.hasEvents ? {} : { ms: pollMs }) }).catch(() => undefined);
         if (!stop.aborted) await system.sleep(this.#options.gatherMs, { signal: stop }).catch(() => undefined);
       }
       if (!held.signal.aborted) await this.#finishDrain(held);

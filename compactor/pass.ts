@@ -113,7 +113,7 @@ function emptyResult(base: RootBase): PassResult {
 }
 
 async function readBase({ medium, system, layout }: PassContext, { known, signal }: PassOptions): Promise<RootBase> {
-  const base = await runAsync(readRootBase(layout, system, known), { medium, system, signal });
+  const base = await runAsync(readRootBase(layout, { medium, system }, known), { medium, system, signal });
   if (base !== undefined) return base;
   throw new PeatError('NAMESPACE_NOT_FOUND', `there is no namespace ${layout.namespace}`, { namespace: layout.namespace });
 }

@@ -12,8 +12,9 @@ import type { Medium } from '../src/medium/medium.ts';
 import { sweepTmp } from '../src/medium/sweep-tmp.ts';
 import { compactUntilDone } from './compact-namespace.ts';
 import type { PassContext, PassResult } from './context.ts';
-import { compactorLock, mayCompact, tryElection } from './election.ts';
+import { compactorLeaseMs, compactorLock, mayCompact, tryElection } from './election.ts';
 import { type CompactorEvent, passFacts } from './events.ts';
+import { IdlePause } from './idle-pause.ts';
 import { NamespaceCompactor } from './namespace-compactor.ts';
 
 export interface RunCompactorOptions {
@@ -27,7 +28,7 @@ export interface RunCompactorOptions {
   readonly concurrency?: number;
   /** After a change, how long to gather before a pass, ms. Default 1,000: at most one root a second. */
   readonly gatherMs?: number;
-  /** How often to look where no events come, ms. Default 2,000. */
+  /** How often to look where no events come, ms. Default 2,000. Across a network it looks ever more seldom while nothing happens, down to each 15 s. */
   readonly pollMs?: number;
   readonly onEvent?: (event: CompactorEvent) => void;
 }
@@ -76,7 +77,7 @@ async function runOnce(context: CompactorContext, options: RunCompactorOptions &
     const pass = passContext(context, { namespace, report });
     try {
       if (!(await mayCompact(pass))) continue;
-      await using held = await tryElection(compactorLock(pass), 'compactorRound');
+      await using held = await tryElection(compactorLock(pass), { site: 'compactorRound', leaseMs: compactorLeaseMs(pass.medium) });
       if (held === undefined) {
         report({ event: 'standby', namespace, message: 'another compactor is at work' });
         continue;
@@ -99,7 +100,9 @@ async function runOn(
   const { signal, report } = options;
   const running = new Map<string, Promise<void>>();
   let sweptAtMs = Number.NEGATIVE_INFINITY;
+  const idle = new IdlePause({ firstMs: DISCOVER_MS, isRemote: context.medium.isRemote });
   while (!signal.aborted) {
+    let hasFound = false;
     try {
       for (const namespace of options.namespaces ?? (await findNamespaces(context))) {
         if (running.has(namespace) || !(await mayCompact(passContext(context, { namespace, report })))) continue;
@@ -110,6 +113,7 @@ async function runOn(
           gatherMs: options.gatherMs ?? 1000,
           pollMs: options.pollMs ?? 2000,
         });
+        hasFound = true;
         const run = compactor.run().finally(() => running.delete(namespace));
         running.set(namespace, run);
       }
@@ -120,7 +124,7 @@ async function runOn(
     } catch (error) {
       report({ event: 'failed', message: String(error) });
     }
-    await context.system.sleep(DISCOVER_MS, { signal }).catch(() => undefined);
+    await context.system.sleep(idle.after({ hasFound }), { signal }).catch(() => undefined);
   }
   await Promise.all(running.values());
 }

@@ -9,7 +9,7 @@ export type { DeleteOperation, ExpiryOptions, Operation, PutOperation } from './
 export { Namespace, type WriteOptions } from './datastore/namespace.ts';
 export { open } from './datastore/open.ts';
 export type { NamespaceOptions, OpenOptions, Warning } from './datastore/options.ts';
-export type { ScanOptions } from './datastore/scan-options.ts';
+export type { RecentScanOptions, ScanOptions } from './datastore/scan-options.ts';
 export { Snapshot } from './datastore/snapshot.ts';
 export type { NamespaceStats } from './datastore/stats.ts';
 export { type CompactOptions, Store } from './datastore/store.ts';
@@ -35,5 +35,5 @@ export type { NamedLock, NamedLockOptions, StructuralLockOptions } from './lock/
 export type { AppendFile, BlockingMedium, ByteRange, ListedObject, ListOptions, Medium, PutOptions, Watermark } from './medium/medium.ts';
 export { MemoryMedium, type MemoryMediumOptions } from './medium/memory-medium.ts';
 export type { S3Options } from './medium/s3/s3-target.ts';
-export type { ReadOptions } from './read/namespace-reader.ts';
+export type { ReadOptions, RecentReadOptions } from './read/namespace-reader.ts';
 export type { AppendToken, Durability } from './write/namespace-writer.ts';

@@ -39,6 +39,7 @@ export class LinkMedium implements Medium {
 
   async list(prefix: string, options?: ListOptions): Promise<ListedObject[]> {
     const listed = await this.#medium.list(prefix, options);
+    options?.onAnswer?.(this.lastAnsweredAtMs());
     await this.#link.transfer(listed.length * LISTED_BYTES);
     return listed;
   }
@@ -65,6 +66,11 @@ export class LinkMedium implements Medium {
   async nowMs(): Promise<number | undefined> {
     await this.#link.transfer(0);
     return await this.#medium.nowMs();
+  }
+
+  /** The bytes lie on this machine. */
+  lastAnsweredAtMs(): number {
+    return Date.now();
   }
 
   async close(): Promise<void> {

@@ -9,14 +9,14 @@ import type { StoreConstants } from '../format/store-file.ts';
 import type { RootReading } from '../manifest/newest-root.ts';
 import type { Medium } from '../medium/medium.ts';
 import { requireBlocking } from '../medium/steps.ts';
-import { NamespaceReader, type ReadOptions } from '../read/namespace-reader.ts';
+import { checkMaxStalenessMs, NamespaceReader, type ReadOptions, type RecentReadOptions } from '../read/namespace-reader.ts';
 import type { LockPlace, Updater } from '../update/updater.ts';
 import { type AppendToken, NamespaceWriter } from '../write/namespace-writer.ts';
 import { WriterRoot } from '../write/writer-root.ts';
 import { type ExpiryOptions, type Operation, packBatch, packOne } from './batch.ts';
 import { count, type ResolvedOptions } from './options.ts';
 import { ScanIterator } from './scan-iterator.ts';
-import { type ScanOptions, toScan } from './scan-options.ts';
+import { type RecentScanOptions, toScan } from './scan-options.ts';
 import { Snapshot } from './snapshot.ts';
 import { type NamespaceStats, namespaceStats } from './stats.ts';
 import type {
@@ -118,17 +118,17 @@ export class Namespace<T = unknown> {
 
   /** `put`, blocking. On local file systems only. @throws PeatError `MEDIUM_UNSUITABLE` elsewhere. */
   putSync(key: string, value: T, options: ExpiryOptions = {}): AppendToken {
-    return this.#blockingWriter().appendBlocking(packOne({ type: 'put', key, value, ...expiryOf(options) }, this.#nowMs()));
+    return this.#appendBlocking(() => packOne({ type: 'put', key, value, ...expiryOf(options) }, this.#nowMs()));
   }
 
   /** `delete`, blocking. */
   deleteSync(key: string): AppendToken {
-    return this.#blockingWriter().appendBlocking(packOne({ type: 'delete', key }, this.#nowMs()));
+    return this.#appendBlocking(() => packOne({ type: 'delete', key }, this.#nowMs()));
   }
 
   /** `batch`, blocking. */
   batchSync(operations: readonly Operation<T>[]): AppendToken {
-    return this.#blockingWriter().appendBlocking(packBatch(operations, this.#nowMs()));
+    return this.#appendBlocking(() => packBatch(operations, this.#nowMs()));
   }
 
   async #append(pack: () => Buffer, signal: AbortSignal | undefined): Promise<AppendToken> {
@@ -136,15 +136,23 @@ export class Namespace<T = unknown> {
     this.#checkOpen();
     this.#checkWritable();
     this.#writer ??= this.#newWriter();
-    return await this.#writer.append(pack, signal);
+    try {
+      return await this.#writer.append(pack, signal);
+    } finally {
+      this.#reader.view.noteWrite();
+    }
   }
 
-  #blockingWriter(): NamespaceWriter {
+  #appendBlocking(pack: () => Buffer): AppendToken {
     this.#checkOpen();
     this.#checkWritable();
     requireBlocking(this.#context.medium);
     this.#writer ??= this.#newWriter();
-    return this.#writer;
+    try {
+      return this.#writer.appendBlocking(pack());
+    } finally {
+      this.#reader.view.noteWrite();
+    }
   }
 
   #newWriter(): NamespaceWriter {
@@ -246,6 +254,7 @@ export class Namespace<T = unknown> {
     try {
       return await work;
     } finally {
+      this.#reader.view.noteWrite();
       this.#updating.delete(work);
     }
   }
@@ -273,12 +282,12 @@ export class Namespace<T = unknown> {
    *
    * @throws PeatError `CORRUPT`, `TEMPORARY`, `STORAGE`, `NAMESPACE_NOT_FOUND`, `CLOSED`
    */
-  async get(key: string, options: ReadOptions = {}): Promise<T | undefined> {
+  async get(key: string, options: RecentReadOptions = {}): Promise<T | undefined> {
     return visibleValue<T>(await this.#entry(key, options), this.#nowMs());
   }
 
   /** The value of a key with its version, which `putIf` can ask for; undefined if there is none. */
-  async getEntry(key: string, options: ReadOptions = {}): Promise<StampedEntry<T> | undefined> {
+  async getEntry(key: string, options: RecentReadOptions = {}): Promise<StampedEntry<T> | undefined> {
     const { stampedEntry } = await updates();
     return stampedEntry<T>(await this.#entry(key, options), this.#nowMs());
   }
@@ -290,13 +299,14 @@ export class Namespace<T = unknown> {
     return await snapshot.getMany(keys, options);
   }
 
-  async has(key: string, options: ReadOptions = {}): Promise<boolean> {
+  async has(key: string, options: RecentReadOptions = {}): Promise<boolean> {
     const entry = await this.#entry(key, options);
     return entry !== undefined && !isGone(entry, this.#nowMs());
   }
 
-  #entry(key: string, options: ReadOptions): Entry | undefined | Promise<Entry | undefined> {
+  #entry(key: string, options: RecentReadOptions): Entry | undefined | Promise<Entry | undefined> {
     this.#checkOpen();
+    checkMaxStalenessMs(options.maxStalenessMs);
     return this.#reader.get(toKey(key), options);
   }
 
@@ -306,10 +316,15 @@ export class Namespace<T = unknown> {
    *
    * @example for await (const { key, value } of runs.scan({ prefix: 'run/', limit: 10 })) console.log(key, value);
    */
-  scan(options: ScanOptions = {}): AsyncIterableIterator<ScanEntry<T>> {
+  scan({ maxStalenessMs, ...options }: RecentScanOptions = {}): AsyncIterableIterator<ScanEntry<T>> {
     this.#checkOpen();
     const scan = toScan(options);
-    const chunks = this.#reader.range(scan.range, { reverse: scan.reverse, signal: options.signal });
+    checkMaxStalenessMs(maxStalenessMs);
+    const chunks = this.#reader.range(scan.range, {
+      reverse: scan.reverse,
+      signal: options.signal,
+      maxStalenessMs,
+    });
     return new ScanIterator<T>(chunks, { scan, system: this.#context.system });
   }
 
@@ -407,6 +422,7 @@ export class Namespace<T = unknown> {
   /** The store has dropped this namespace: the handle looks again before it writes. @internal */
   noteDrop(): void {
     this.#isDropNoted = true;
+    this.#reader.view.noteWrite();
     this.#writer?.forgetRoot();
   }
 

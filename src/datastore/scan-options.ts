@@ -1,5 +1,6 @@
 /** What to scan: bounds as callers give them, and the half-open range that the engine goes through. */
 import { type Key, prefixEnd, show, toBound } from '../base/key.ts';
+import type { RecentReadOptions } from '../read/namespace-reader.ts';
 import type { KeyRange } from '../read/scan.ts';
 import { count } from './options.ts';
 
@@ -21,6 +22,9 @@ export interface ScanOptions {
   readonly values?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
+
+/** Of a namespace, not of a snapshot, which is as old as it is. */
+export interface RecentScanOptions extends ScanOptions, Pick<RecentReadOptions, 'maxStalenessMs'> {}
 
 /** A checked scan. */
 export interface Scan {

@@ -57,6 +57,8 @@ export class Store {
   /** One lock a namespace: what it has seen of a silent holder on another host counts the next time. */
   readonly #locks = new Map<string, TicketLock>();
   #storeLocks: Promise<StoreLocks> | undefined;
+  /** Looks at tails that are under way, by namespace. */
+  readonly #tails = new Map<string, Promise<void>>();
   #owed: Promise<OwedMarkers> | undefined;
   #closing: Promise<void> | undefined;
 
@@ -125,7 +127,7 @@ export class Store {
   /** A namespace whose newest root is damaged, or too new for this release, is there all the same. */
   async #isLive(name: string, signal: AbortSignal | undefined): Promise<boolean> {
     try {
-      const newest = newestRoot(namespaceLayout(name), this.#system, { isRemote: this.#medium.isRemote });
+      const newest = newestRoot(namespaceLayout(name), this.#context());
       return (await runAsync(newest, this.#context(signal)))?.root.state === 'live';
     } catch (error) {
       if (isPeatError(error, 'CORRUPT') || isPeatError(error, 'UNSUPPORTED_VERSION')) return true;
@@ -180,13 +182,13 @@ export class Store {
   }
 
   async #compactOne(name: string, options: CompactOptions): Promise<CompactionSummary> {
-    const { COMPACTOR_LEASE_MS, compactUntilDone, LOCK_SITES, mayCompact } = await compactor();
+    const { compactorLeaseMs, compactUntilDone, LOCK_SITES, mayCompact } = await compactor();
     if (!(await mayCompact(this.#passContext(name)))) {
       throw new PeatError('NAMESPACE_NOT_FOUND', `there is no namespace ${name}`, { namespace: name });
     }
     await using held = await (await this.#lock(name)).acquire({
       site: LOCK_SITES.compactOnce,
-      leaseMs: COMPACTOR_LEASE_MS,
+      leaseMs: compactorLeaseMs(this.#medium),
       maxWaitMs: options.maxWaitMs ?? 60_000,
       signal: options.signal,
       purpose: 'compact()',
@@ -353,8 +355,18 @@ export class Store {
   }
 
   /** As `git gc --auto` does: if the tail is long and no compactor lives, one bounded pass, and a warning. Never fails. */
-  async #compactLongTail(name: string): Promise<void> {
-    if (!this.#options.autoCompact || this.#options.readOnly) return;
+  #compactLongTail(name: string): Promise<void> {
+    if (!this.#options.autoCompact || this.#options.readOnly) return Promise.resolve();
+    // Who closes comes right after the seal of its last segment: one look is enough for both.
+    let underWay = this.#tails.get(name);
+    if (underWay === undefined) {
+      underWay = this.#compactIfLong(name).finally(() => this.#tails.delete(name));
+      this.#tails.set(name, underWay);
+    }
+    return underWay;
+  }
+
+  async #compactIfLong(name: string): Promise<void> {
     try {
       const tail = await this.#measureTail(name);
       if (!isLong(tail)) return;
@@ -377,15 +389,15 @@ export class Store {
     const most = tailSize(listing);
     // Usually the folder alone tells that there is nothing to do.
     if (!isLong(most)) return most;
-    const reading = await runAsync(newestRoot(layout, this.#system, { isRemote: this.#medium.isRemote }), this.#context());
+    const reading = await runAsync(newestRoot(layout, this.#context()), this.#context());
     return reading === undefined ? NO_TAIL : tailSize(listing, reading.root);
   }
 
   /** One bounded pass, if nobody else compacts. */
   async #tryCompact(name: string): Promise<boolean> {
-    const { compactUntilDone, mayCompact, tryElection } = await compactor();
+    const { compactorLeaseMs, compactUntilDone, mayCompact, tryElection } = await compactor();
     if (!(await mayCompact(this.#passContext(name)))) return false;
-    await using held = await tryElection(await this.#lock(name), 'autoCompact');
+    await using held = await tryElection(await this.#lock(name), { site: 'autoCompact', leaseMs: compactorLeaseMs(this.#medium) });
     if (held === undefined) return false;
     const bounds = { signal: held.signal, passesMax: 1, bytesMax: AUTO_COMPACT_BYTES, upkeep: false };
     const { warnings } = await compactUntilDone(this.#passContext(name), bounds);

@@ -242,7 +242,7 @@ class NamespaceCopy {
   /** A file that the newest root still names, and that is gone, is damage. */
   async #gone(name: string): Promise<false> {
     const { source, system } = this.#context;
-    const newest = (await runAsync(newestRoot(this.#layout, system, { isRemote: source.isRemote }), { medium: source, system }))?.root;
+    const newest = (await runAsync(newestRoot(this.#layout, { medium: source, system }), { medium: source, system }))?.root;
     if (newest !== undefined && tablesOf(newest).some(({ file }) => this.#layout.shard + file === name)) {
       throw new PeatError('CORRUPT', `${name} is named by the newest root, but is not there; run peat repair first`, { file: name });
     }

@@ -15,8 +15,9 @@ import { checkWriterFeatures } from '../format/features.ts';
 import { type NamespaceLayout, rootName, tableFileText } from '../format/layout.ts';
 import { NO_COUNTS, type Root, type TableRef } from '../format/root.ts';
 import type { BuiltTable } from '../format/table/table-builder.ts';
+import { now } from '../manifest/clocks.ts';
 import { commitRoot, nextRoot } from '../manifest/commit-root.ts';
-import { highestRootNumber, now } from '../manifest/newest-root.ts';
+import { highestRootNumber } from '../manifest/newest-root.ts';
 import type { Medium } from '../medium/medium.ts';
 import { runAsync } from '../medium/steps.ts';
 import { quarantine } from './quarantine.ts';
@@ -157,7 +158,7 @@ class Planner implements TableSink {
   #next(found: RootsFound): Root {
     const { system } = this.#context;
     const root = found.root as Root;
-    return nextRoot({ root, sha256: found.sha256, readAt: now(system), rootsListed: 1 }, system, {});
+    return nextRoot({ root, sha256: found.sha256, readAt: now(this.#context), rootsListed: 1 }, system, {});
   }
 
   #planOldRoots({ damaged, newest }: RootsFound): void {

@@ -30,10 +30,11 @@ export interface LogListing {
 const PART = /^\d{8,9}$/;
 
 export function* listLog(layout: NamespaceLayout, options: { stats?: boolean } = {}): Steps<LogListing> {
-  return parseListing(layout, yield* listSteps(layout.log, options));
+  return parseLogListing(layout, yield* listSteps(layout.log, options));
 }
 
-function parseListing(layout: NamespaceLayout, objects: readonly ListedObject[]): LogListing {
+/** What a listing of the log's folder says. */
+export function parseLogListing(layout: NamespaceLayout, objects: readonly ListedObject[]): LogListing {
   const segments = new Map<string, ListedSegment>();
   const records = new Map<number, ListedRecord[]>();
   for (const { name, size = 0, modifiedMs } of objects) {

@@ -4,7 +4,8 @@
  * What always holds after `read` said that it was complete: every stripe's records stand without a gap from the root's `serialThrough`
  * to the highest that was listed, and no update of several stripes is there in part. Numbers above `serialThrough` are never used twice,
  * so a record is read once. That this root was still the newest *after* the records were read is for the caller to check (rule B2):
- * only then were they not absorbed, deleted, and put again by someone who had stalled.
+ * only then were they not absorbed, deleted, and put again by someone who had stalled. A record that this process put, and that a newest root
+ * read after the put calls committed, is known without being read (`learn`).
  */
 import type { NamespaceLayout, RecordId } from '../format/layout.ts';
 import { recordName } from '../format/layout.ts';
@@ -108,6 +109,18 @@ export class RecordLog {
 
   #lacks(id: RecordId): undefined {
     this.#missing = id;
+  }
+
+  /**
+   * Takes in a record that was put, and was found to be committed at this very root, without its being read. False where it is known already,
+   * or does not follow on what is known.
+   */
+  learn(record: ReadRecord, root: Root): boolean {
+    const { stripe, number } = record.id;
+    const last = Math.max(this.#highest.get(stripe) ?? 0, serialThrough(root, stripe));
+    if (number !== last + 1) return false;
+    this.#add(record);
+    return true;
   }
 
   /** The records that have come to count since the last call, or since `adopt`. */

@@ -17,8 +17,9 @@ import { type NamespaceLayout, parseRootName, rootName } from '../format/layout.
 import { emptyRoot, NO_COUNTS, type Root } from '../format/root.ts';
 import { assertRootIs, decodeRoot, rootToJson } from '../format/root-codec.ts';
 import type { Medium } from '../medium/medium.ts';
-import { getSteps, listSteps, runAsync, type Steps } from '../medium/steps.ts';
-import { elapsedMs, highestRootNumber, now, ROOT_TRUST_MS, type RootReading } from './newest-root.ts';
+import { getSteps, runAsync, type Steps } from '../medium/steps.ts';
+import { type Clocks, isTrusted, listDated, type Moment } from './clocks.ts';
+import { highestRootNumber, type RootReading } from './newest-root.ts';
 
 const ATTEMPTS_MAX = 100;
 
@@ -42,17 +43,16 @@ export interface RootBase extends RootReading {
  * @param known a base that need not be fetched and decoded again if it is still the newest
  * @throws PeatError `CORRUPT`, and `UNSUPPORTED_VERSION` if this release must not build on it.
  */
-export function* readRootBase(layout: NamespaceLayout, system: System, known?: RootBase): Steps<RootBase | undefined> {
+export function* readRootBase(layout: NamespaceLayout, clocks: Clocks, known?: RootBase): Steps<RootBase | undefined> {
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-    const readAt = now(system);
-    const numbers = yield* listRootNumbers(layout);
+    const { numbers, listedAt: readAt } = yield* listRootNumbers(layout, clocks);
     const number = numbers.at(-1);
     if (number === undefined) return undefined;
     if (known?.root.number === number) return { ...known, readAt, rootsListed: numbers.length };
     const file = rootName(layout, number);
     const bytes = yield* getSteps(file);
     if (bytes === undefined) continue;
-    if (elapsedMs(system, readAt) >= ROOT_TRUST_MS && (yield* highestRootNumber(layout)) !== number) continue;
+    if (!isTrusted(clocks, readAt) && (yield* highestRootNumber(layout)) !== number) continue;
     const root = decodeRoot(bytes, file);
     assertRootIs(root, { namespace: layout.namespace, number, file });
     checkWriterFeatures(root, file);
@@ -63,13 +63,14 @@ export function* readRootBase(layout: NamespaceLayout, system: System, known?: R
   });
 }
 
-function* listRootNumbers(layout: NamespaceLayout): Steps<number[]> {
+function* listRootNumbers(layout: NamespaceLayout, clocks: Clocks): Steps<{ numbers: number[]; listedAt: Moment }> {
+  const { objects, listedAt } = yield* listDated(clocks, layout.root);
   const numbers: number[] = [];
-  for (const { name } of yield* listSteps(layout.root)) {
+  for (const { name } of objects) {
     const number = parseRootName(layout, name);
     if (number !== undefined) numbers.push(number);
   }
-  return numbers;
+  return { numbers, listedAt };
 }
 
 function sha256Of(bytes: Uint8Array): string {
@@ -113,8 +114,7 @@ export async function commitRoot({ medium, system, layout }: RootContext, root: 
   const { encodeCheckedJson } = await import('../format/checked-json-encode.ts');
   const bytes = encodeCheckedJson(rootToJson(root));
   if (!(await medium.putIfAbsent(rootName(layout, root.number), bytes))) return { outcome: 'lost', base: undefined, bytes: bytes.length };
-  const readAt = now(system);
-  const numbers = await runAsync(listRootNumbers(layout), { medium, system });
+  const { numbers, listedAt: readAt } = await runAsync(listRootNumbers(layout, { medium, system }), { medium, system });
   if (numbers.at(-1) !== root.number) return { outcome: 'unknown', base: undefined, bytes: bytes.length };
   const base = { root, readAt, sha256: sha256Of(bytes), rootsListed: numbers.length };
   return { outcome: 'committed', base, bytes: bytes.length };
@@ -124,7 +124,7 @@ export async function commitRoot({ medium, system, layout }: RootContext, root: 
 export async function createNamespace(context: RootContext): Promise<'created' | 'exists'> {
   const { system, layout } = context;
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-    const base = await runAsync(readRootBase(layout, system), context);
+    const base = await runAsync(readRootBase(layout, context), context);
     if (base?.root.state === 'live') return 'exists';
     const commit = await commitRoot(context, base === undefined ? newRoot(layout.namespace, { system }) : rebornRoot(base, system));
     if (commit.outcome === 'committed') return 'created';
@@ -144,7 +144,7 @@ function rebornRoot(base: RootBase, system: System): Root {
 export async function dropNamespace(context: RootContext): Promise<'dropped' | 'absent'> {
   const { system, layout } = context;
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-    const base = await runAsync(readRootBase(layout, system), context);
+    const base = await runAsync(readRootBase(layout, context), context);
     if (base === undefined || base.root.state === 'dropped') return 'absent';
     if ((await commitRoot(context, droppedRoot(base, system))).outcome === 'committed') return 'dropped';
   }

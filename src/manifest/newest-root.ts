@@ -4,74 +4,55 @@
  * List, take the highest number, get it, list again; start over if it was gone or a higher one has appeared. Never probe upwards from
  * a known number: a stalled compactor may put a root again under the number of one that was deleted.
  *
- * The second listing may be left out on a local medium where the first is under 60 s old by both clocks: no root as young as that
- * is ever deleted ("Shortcuts"). So a fast read is one listing and one get, and none at all where a known root is
+ * The second listing is left out where the first is under 60 s old by all clocks: no root as young as that is ever deleted
+ * ("Shortcuts", `clocks.ts`). So a fast read is one listing and one get, and no get at all where a known root is
  * still the highest.
  */
 import { PeatError } from '../base/errors.ts';
-import type { System } from '../base/system.ts';
 import { type NamespaceLayout, parseRootName, rootName } from '../format/layout.ts';
 import type { Root } from '../format/root.ts';
 import { assertRootIs, decodeRoot } from '../format/root-codec.ts';
+import type { ListedObject } from '../medium/medium.ts';
 import { getSteps, listSteps, type Steps } from '../medium/steps.ts';
+import { type Clocks, isTrusted, listDated, type Moment } from './clocks.ts';
 
-/** Under this, a root that was the newest when it was read may still be acted on without looking again. */
-export const ROOT_TRUST_MS = 60_000;
 const ATTEMPTS_MAX = 1000;
-
-/** A point in time on both clocks: a paused machine may miss one of them. */
-export interface Moment {
-  readonly wallMs: number;
-  readonly monotonicMs: number;
-}
-
-export function now(system: System): Moment {
-  return { wallMs: system.wallNowMs(), monotonicMs: system.monotonicNowMs() };
-}
-
-/** Milliseconds since `moment` by the clock that shows more; Infinity if the wall clock went back. */
-export function elapsedMs(system: System, moment: Moment): number {
-  const wall = system.wallNowMs() - moment.wallMs;
-  return wall < 0 ? Number.POSITIVE_INFINITY : Math.max(wall, system.monotonicNowMs() - moment.monotonicMs);
-}
 
 /** A root that was the newest of its namespace at `readAt`. */
 export interface RootReading {
   readonly root: Root;
-  /** Taken before the listing that showed it as the newest. */
+  /** When the listing was made that showed it as the newest, or before. */
   readonly readAt: Moment;
 }
 
 /** The highest number among the roots; undefined if there is none. */
 export function* highestRootNumber(layout: NamespaceLayout): Steps<number | undefined> {
+  return highestOf(layout, yield* listSteps(layout.root));
+}
+
+function highestOf(layout: NamespaceLayout, objects: readonly ListedObject[]): number | undefined {
   let highest: number | undefined;
-  for (const { name } of yield* listSteps(layout.root)) {
+  for (const { name } of objects) {
     const number = parseRootName(layout, name);
     if (number !== undefined && (highest === undefined || number > highest)) highest = number;
   }
   return highest;
 }
 
-export interface NewestRootOptions {
-  /** A reading whose root need not be fetched and decoded again if it is still the newest. */
-  readonly known?: RootReading | undefined;
-  /** A remote medium goes on while this machine is paused and none of its clocks shows it: the second listing is made. */
-  readonly isRemote?: boolean;
-}
-
 /**
  * The newest root, or undefined if the namespace has none.
+ *
+ * @param known a reading whose root need not be fetched and decoded again if it is still the newest
  */
-export function* newestRoot(layout: NamespaceLayout, system: System, options: NewestRootOptions = {}): Steps<RootReading | undefined> {
-  const { known, isRemote = false } = options;
+export function* newestRoot(layout: NamespaceLayout, clocks: Clocks, known?: RootReading): Steps<RootReading | undefined> {
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-    const readAt = now(system);
-    const number = yield* highestRootNumber(layout);
+    const { objects, listedAt: readAt } = yield* listDated(clocks, layout.root);
+    const number = highestOf(layout, objects);
     if (number === undefined) return undefined;
     if (known !== undefined && known.root.number === number) return { root: known.root, readAt };
     const root = yield* readRoot(layout, number);
     if (root === undefined) continue;
-    if (!isRemote && elapsedMs(system, readAt) < ROOT_TRUST_MS) return { root, readAt };
+    if (isTrusted(clocks, readAt)) return { root, readAt };
     if ((yield* highestRootNumber(layout)) === number) return { root, readAt };
   }
   throw new PeatError('TEMPORARY', `the newest root of ${layout.namespace} changed ${ATTEMPTS_MAX} times while it was being read`, {

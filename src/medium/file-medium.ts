@@ -120,6 +120,9 @@ export class FileMedium implements Medium {
     return this.#operations.caller.run(this.#operations.nowMs());
   }
 
+  /** Across a network, too: only what is written tells a server's time here, and a look costs no more than that. */
+  lastAnsweredAtMs(): undefined {}
+
   /** Closes the descriptors kept for reading; append-only files are closed by their owners. Idempotent. */
   async close(): Promise<void> {
     this.#operations.close();

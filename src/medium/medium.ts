@@ -26,6 +26,11 @@ export interface ListOptions {
   readonly after?: string;
   readonly stats?: boolean;
   readonly signal?: AbortSignal | undefined;
+  /**
+   * Called once, with the medium's own time as of the answer, the first one if there are several: what the listing shows is no older. Never called
+   * on media that don't tell their time in passing.
+   */
+  readonly onAnswer?: (answeredAtMs: number | undefined) => void;
 }
 
 export interface ByteRange {
@@ -65,7 +70,7 @@ export interface Medium {
   readonly description: string;
   /** True if `openAppend` works; otherwise each group of frames is an object of its own. */
   readonly canAppend: boolean;
-  /** True if calls cross a network: then the medium's own time is consulted too. */
+  /** True if calls cross a network: others go on while this machine is suspended. Then only the medium's own time tells how much has passed. */
   readonly isRemote: boolean;
   /** The directory that the medium is, if events of the local file system tell of its changes; see `waker.ts`. */
   readonly localDirectory: string | undefined;
@@ -92,6 +97,11 @@ export interface Medium {
   syncNames(prefix: string): Promise<void>;
   /** The medium's clock, milliseconds since 1970, for comparison with this machine's; undefined if it can't be told without writing. */
   nowMs(): Promise<number | undefined>;
+  /**
+   * The medium's own time as of its latest answer to this process, in milliseconds; for durations only. Costs nothing. Undefined on local files, where
+   * this machine's clocks are the medium's, and wherever the latest answer does not tell.
+   */
+  lastAnsweredAtMs(): number | undefined;
   close(): Promise<void>;
 }
 

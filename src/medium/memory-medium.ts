@@ -15,7 +15,7 @@ export interface MemoryMediumOptions {
   readonly canAppend: boolean;
   /** Whether to offer the blocking form. Default true. */
   readonly blocking?: boolean | undefined;
-  /** Plays a medium across a network, which has a clock of its own. Default false. */
+  /** Plays a medium across a network, which has a clock of its own (that of `system`), and dates its answers. Default false. */
   readonly isRemote?: boolean | undefined;
 }
 
@@ -74,6 +74,10 @@ export class MemoryMedium implements Medium {
     return this.isRemote ? this.#storage.nowMs() : undefined;
   }
 
+  lastAnsweredAtMs(): number | undefined {
+    return this.isRemote ? this.#storage.lastAnsweredAtMs : undefined;
+  }
+
   async close(): Promise<void> {}
 
   /** Drops what append-only files hold beyond their last sync. Files that are open take no more. */
@@ -87,18 +91,27 @@ class MemoryStorage implements BlockingMedium {
   readonly #canAppend: boolean;
   readonly #objects = new Map<string, StoredObject>();
   readonly #names = new SortedNames();
+  readonly #isRemote: boolean;
   #powerCuts = 0;
+  lastAnsweredAtMs: number | undefined;
 
-  constructor({ system, canAppend }: MemoryMediumOptions) {
+  constructor({ system, canAppend, isRemote = false }: MemoryMediumOptions) {
     this.#system = system;
     this.#canAppend = canAppend;
+    this.#isRemote = isRemote;
+  }
+
+  #answer(): void {
+    this.lastAnsweredAtMs = this.#system.wallNowMs();
   }
 
   nowMs(): number {
+    this.#answer();
     return this.#system.wallNowMs();
   }
 
   putIfAbsent(name: string, bytes: Uint8Array, _options?: PutOptions): boolean {
+    this.#answer();
     const there = this.#objects.get(name);
     if (there !== undefined) return there.bytes.subarray(0, there.length).equals(bytes);
     this.#create(name, Buffer.from(bytes));
@@ -106,6 +119,7 @@ class MemoryStorage implements BlockingMedium {
   }
 
   get(name: string, range?: ByteRange): Buffer | undefined {
+    this.#answer();
     const object = this.#objects.get(name);
     if (object === undefined) return undefined;
     const start = Math.min(range?.offset ?? 0, object.length);
@@ -115,6 +129,8 @@ class MemoryStorage implements BlockingMedium {
 
   list(prefix: string, options: ListOptions = {}): ListedObject[] {
     options.signal?.throwIfAborted();
+    this.#answer();
+    if (this.#isRemote) options.onAnswer?.(this.lastAnsweredAtMs);
     const listed: ListedObject[] = [];
     for (const name of this.#names.under(prefix, options.after)) {
       const { length, modifiedMs } = this.#objects.get(name) as StoredObject;
@@ -124,6 +140,7 @@ class MemoryStorage implements BlockingMedium {
   }
 
   delete(name: string): void {
+    this.#answer();
     if (!this.#objects.delete(name)) return;
     this.#names.delete(name);
   }

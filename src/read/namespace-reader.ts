@@ -6,7 +6,7 @@
  */
 import { isPeatError, PeatError } from '../base/errors.ts';
 import { FairTurn } from '../base/fair-turn.ts';
-import type { Key } from '../base/key.ts';
+import { type Key, show } from '../base/key.ts';
 import type { SeenTime } from '../base/stamp.ts';
 import type { System } from '../base/system.ts';
 import type { Entry } from '../format/entry.ts';
@@ -41,6 +41,21 @@ export interface NamespaceReaderOptions {
 
 export interface ReadOptions {
   readonly signal?: AbortSignal | undefined;
+}
+
+export interface RecentReadOptions extends ReadOptions {
+  /**
+   * How old what is read may be, in milliseconds by this process's clocks. Where the handle was brought up to date within that time, the read asks
+   * the medium for nothing but tables. It sees the handle's own writes, and all that earlier reads of the handle have seen. Default 0: every write acknowledged before the call is seen.
+   */
+  readonly maxStalenessMs?: number | undefined;
+}
+
+/** @throws TypeError, RangeError */
+export function checkMaxStalenessMs(value: unknown): void {
+  if (value === undefined) return;
+  if (typeof value !== 'number') throw new TypeError(`maxStalenessMs must be a number, got ${show(value)}`);
+  if (!Number.isFinite(value) || value < 0) throw new RangeError(`maxStalenessMs must be finite, and at least 0, got ${value}`);
 }
 
 /** What a namespace that does not exist reads as. */
@@ -79,10 +94,20 @@ export class NamespaceReader {
 
   /** A state that has every write acknowledged before the call. A promise only where something must be waited for. */
   fresh(signal?: AbortSignal): State | Promise<State> {
+    return this.#recent({ signal });
+  }
+
+  /** A state that is no older than the options allow. */
+  #recent({ signal, maxStalenessMs = 0 }: RecentReadOptions): State | Promise<State> {
     signal?.throwIfAborted();
     if (this.#frozenState !== undefined) return this.#frozenState;
     const turn = this.#fair.due();
-    if (turn !== undefined) return turn.then(() => this.#refresh(signal));
+    if (turn !== undefined) return turn.then(() => this.#refreshUnless(maxStalenessMs, signal));
+    return this.#refreshUnless(maxStalenessMs, signal);
+  }
+
+  #refreshUnless(maxStalenessMs: number, signal: AbortSignal | undefined): State | Promise<State> {
+    if (maxStalenessMs > 0 && this.view.isFreshWithin(maxStalenessMs)) return this.view.state;
     return this.#refresh(signal);
   }
 
@@ -193,8 +218,8 @@ export class NamespaceReader {
   }
 
   /** The entry of a key in a fresh state; tombstones and expired entries included. */
-  get(key: Key, options: ReadOptions = {}): Entry | undefined | Promise<Entry | undefined> {
-    const state = this.fresh(options.signal);
+  get(key: Key, options: RecentReadOptions = {}): Entry | undefined | Promise<Entry | undefined> {
+    const state = this.#recent(options);
     if (state instanceof Promise) return this.#getAsync(key, state, options);
     try {
       const looked = lookup(state, this.tables, key);
@@ -231,8 +256,8 @@ export class NamespaceReader {
    * lost, and no newer snapshot would have it.
    */
   async whyGone(error: TableGoneError): Promise<PeatError> {
-    const newest = newestRoot(this.#layout, this.#system, { isRemote: this.#medium.isRemote });
-    const reading = await runAsync(newest, { medium: this.#medium, system: this.#system });
+    const context = { medium: this.#medium, system: this.#system };
+    const reading = await runAsync(newestRoot(this.#layout, context), context);
     const isNamed = reading?.root.shards.some(({ tables }) => tables.some(({ file }) => this.#layout.shard + file === error.file));
     return isNamed === true ? this.#restless(error) : snapshotExpired(error);
   }
@@ -256,12 +281,13 @@ export class NamespaceReader {
    * The entries of a range, tombstones and expired ones included. A fresh range starts over behind its last key where tables
    * vanish under it; one of a pinned state fails with `SNAPSHOT_EXPIRED`.
    */
-  async *range(range: KeyRange, options: ReadOptions & { reverse: boolean; pinned?: State }): AsyncGenerator<Entry[], void> {
+  async *range(range: KeyRange, options: RecentReadOptions & { reverse: boolean; pinned?: State }): AsyncGenerator<Entry[], void> {
     const { reverse, signal, pinned } = options;
+    let { maxStalenessMs } = options;
     let { from, to } = range;
     let restarts = 0;
     for (;;) {
-      const state = pinned ?? (await this.fresh(signal));
+      const state = pinned ?? (await this.#recent({ signal, maxStalenessMs }));
       const reader = new RangeReader(state, { tables: this.tables, sorted: this.#sorted(state), range: { from, to }, reverse });
       try {
         for (;;) {
@@ -279,6 +305,7 @@ export class NamespaceReader {
         if (!(error instanceof TableGoneError)) throw error;
         if (pinned !== undefined) throw await this.whyGone(error);
         if (++restarts > START_OVER_MAX) throw this.#restless(error);
+        maxStalenessMs = 0;
         this.view.invalidate();
       }
     }

@@ -17,10 +17,11 @@ import type { Entry } from '../format/entry.ts';
 import { type NamespaceLayout, recordText } from '../format/layout.ts';
 import type { SerialRecord } from '../format/record.ts';
 import type { Root } from '../format/root.ts';
-import { type ListedSegment, type LogListing, listLog } from '../log/log-listing.ts';
-import { RecordLog } from '../log/record-log.ts';
+import { type ListedSegment, type LogListing, parseLogListing } from '../log/log-listing.ts';
+import { type ReadRecord, RecordLog } from '../log/record-log.ts';
 import { type ReadFrame, SegmentReader } from '../log/segment-reader.ts';
-import { elapsedMs, type Moment, newestRoot, now, ROOT_TRUST_MS, type RootReading } from '../manifest/newest-root.ts';
+import { type Clocks, elapsedMs, isTrusted, listDated, type Moment, now } from '../manifest/clocks.ts';
+import { newestRoot, type RootReading } from '../manifest/newest-root.ts';
 import type { Medium, Watermark } from '../medium/medium.ts';
 import type { Steps } from '../medium/steps.ts';
 import { resolveShards, type State } from './state.ts';
@@ -39,7 +40,7 @@ export type Freshness = 'fresh' | 'draining';
 
 export class View {
   readonly #medium: Medium;
-  readonly #system: System;
+  readonly #clocks: Clocks;
   readonly #layout: NamespaceLayout;
   readonly #tables: TableStore;
   readonly #seen: SeenTime;
@@ -54,13 +55,20 @@ export class View {
   #rootMark: Watermark | undefined;
   readonly #segments = new Map<string, LiveSegment>();
   readonly #records: RecordLog;
+  /**
+   * When the listing was begun that the state has all of. Undefined from the first change that a refresh makes to it until the refresh has succeeded, and
+   * from a write of the handle's own until the next refresh: nothing else may be read without one.
+   */
+  #freshAt: Moment | undefined;
+  /** Counts the handle's own writes: what was listed before one of them may lack it. */
+  #writes = 0;
 
-  readonly counters = { refreshes: 0, logListings: 0, rootListings: 0, framesRead: 0, recordsRead: 0, startedOver: 0 };
+  readonly counters = { refreshes: 0, logListings: 0, rootListings: 0, framesRead: 0, recordsRead: 0, startedOver: 0, recordsLearned: 0 };
 
   constructor(context: { medium: Medium; system: System; layout: NamespaceLayout; tables: TableStore; seen: SeenTime }) {
     this.#seen = context.seen;
     this.#medium = context.medium;
-    this.#system = context.system;
+    this.#clocks = context;
     this.#layout = context.layout;
     this.#tables = context.tables;
     this.#records = new RecordLog(context.layout);
@@ -77,9 +85,20 @@ export class View {
     return this.#reading;
   }
 
-  /** Counts what refreshes have found new: frames, records, and roots. */
+  /** Counts what has come to be known: frames, records, and roots. */
   get changes(): number {
-    return this.counters.framesRead + this.counters.recordsRead + this.#rootsAdopted;
+    return this.counters.framesRead + this.counters.recordsRead + this.counters.recordsLearned + this.#rootsAdopted;
+  }
+
+  /** Whether the state has every write that was acknowledged `ms` ago, by this process's clocks, and the handle's own. */
+  isFreshWithin(ms: number): boolean {
+    return this.#freshAt !== undefined && elapsedMs(this.#clocks, this.#freshAt) < ms;
+  }
+
+  /** The handle has written. */
+  noteWrite(): void {
+    this.#writes++;
+    this.#freshAt = undefined;
   }
 
   /** The state of the last refresh, which will stay as it is. */
@@ -132,6 +151,17 @@ export class View {
     return this.#records.all();
   }
 
+  /**
+   * A record that this process put is known, and need not be read back: the next refresh counts it in. Not this call: there may be others beside it
+   * that a refresh under way has read, and not yet validated.
+   *
+   * @param root a newest root, read after the put, that said that it is committed (rule B4). At any other root than the view's nothing is learned.
+   */
+  learnRecord(record: ReadRecord, root: Root): void {
+    if (this.#state?.root.number !== root.number || !this.#records.learn(record, root)) return;
+    this.counters.recordsLearned++;
+  }
+
   /** Forgets what is known of the folders, so that the next refresh lists them. */
   invalidate(): void {
     this.#logMark = undefined;
@@ -145,11 +175,11 @@ export class View {
    */
   *refresh(): Steps<Freshness> {
     this.counters.refreshes++;
+    const writes = this.#writes;
     /** What was missing in all attempts, and at which root; undefined once it differed. */
     let lacking: { text: string; root: number } | undefined;
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-      const startedAt = now(this.#system);
-      const listing = yield* this.#listLog();
+      const { listing, listedAt } = yield* this.#listLog();
       yield* this.#readRoot(listing);
       const root = this.#reading?.root as Root;
       const gone = yield* this.#readSegments(listing, root);
@@ -158,13 +188,15 @@ export class View {
       const text = gone ?? (records === undefined && missing !== undefined ? recordText(missing) : '');
       if (attempt === 0 && text !== '') lacking = { text, root: root.number };
       else if (lacking !== undefined && (lacking.text !== text || lacking.root !== root.number)) lacking = undefined;
-      if (records === undefined || !(yield* this.#isStillNewest(root, { startedAt, records }))) {
+      if (records === undefined || !(yield* this.#isStillNewest(root, { listedAt, records }))) {
         this.counters.startedOver++;
         this.invalidate();
         continue;
       }
       this.#takeRecords(root);
-      return this.#usesDraining(root, true) ? 'draining' : 'fresh';
+      const isDraining = this.#usesDraining(root, true);
+      this.#freshAt = isDraining || writes !== this.#writes ? undefined : listedAt;
+      return isDraining ? 'draining' : 'fresh';
     }
     throw this.#restless(lacking?.text);
   }
@@ -184,33 +216,36 @@ export class View {
   }
 
   /** The looks after the contents that the rules ask for (A13, B2). */
-  *#isStillNewest(root: Root, { startedAt, records }: { startedAt: Moment; records: number }): Steps<boolean> {
-    const { isRemote } = this.#medium;
-    if (!isRemote && records === 0 && elapsedMs(this.#system, startedAt) < ROOT_TRUST_MS && !this.#usesDraining(root, false)) return true;
+  *#isStillNewest(root: Root, { listedAt, records }: { listedAt: Moment; records: number }): Steps<boolean> {
+    if (records === 0 && isTrusted(this.#clocks, listedAt) && !this.#usesDraining(root, false)) return true;
     if (this.#rootMark !== undefined && this.#medium.blocking?.watermark(this.#layout.root) === this.#rootMark) return true;
-    const again = yield* newestRoot(this.#layout, this.#system, { known: this.#reading, isRemote });
+    const again = yield* newestRoot(this.#layout, this.#clocks, this.#reading);
     return again !== undefined && again.root.number === root.number;
   }
 
-  *#listLog(): Steps<LogListing> {
+  *#listLog(): Steps<{ listing: LogListing; listedAt: Moment }> {
     // Objects of a segment stand in a folder of their own, which the mark of the log does not cover.
     const mark = this.#medium.canAppend ? this.#medium.blocking?.watermark(this.#layout.log) : undefined;
-    if (this.#listing !== undefined && mark !== undefined && mark === this.#logMark) return this.#listing;
+    if (this.#listing !== undefined && mark !== undefined && mark === this.#logMark) {
+      return { listing: this.#listing, listedAt: now(this.#clocks) };
+    }
     this.counters.logListings++;
-    this.#listing = yield* listLog(this.#layout);
+    const { objects, listedAt } = yield* listDated(this.#clocks, this.#layout.log);
+    const listing = parseLogListing(this.#layout, objects);
+    this.#listing = listing;
     this.#logMark = mark;
-    return this.#listing;
+    return { listing, listedAt };
   }
 
   *#readRoot(listing: LogListing): Steps<void> {
-    const readAt = now(this.#system);
+    const readAt = now(this.#clocks);
     const mark = this.#medium.blocking?.watermark(this.#layout.root);
     if (this.#reading !== undefined && mark !== undefined && mark === this.#rootMark) {
       this.#reading = { root: this.#reading.root, readAt };
       return;
     }
     this.counters.rootListings++;
-    const reading = yield* newestRoot(this.#layout, this.#system, { known: this.#reading, isRemote: this.#medium.isRemote });
+    const reading = yield* newestRoot(this.#layout, this.#clocks, this.#reading);
     if (reading === undefined) throw this.#missing('NAMESPACE_NOT_FOUND', 'does not exist');
     if (reading.root.state === 'dropped') throw this.#missing('NAMESPACE_DROPPED', 'was dropped');
     const before = this.#reading?.root;
@@ -234,6 +269,7 @@ export class View {
    * and this one lacks was absorbed and deleted, and the root may have forgotten it since.
    */
   #adopt(root: Root, listing: LogListing): void {
+    this.#freshAt = undefined;
     this.#rootsAdopted++;
     for (const [text, segment] of this.#segments) {
       const absorbed = root.absorbed.get(text);
@@ -319,6 +355,7 @@ export class View {
 
   /** A state that was handed out keeps its identity; one that was pinned keeps its tail, too. */
   #beginTailChange(): void {
+    this.#freshAt = undefined;
     if (this.#tailIsShared) {
       this.#tail = new Map(this.#tail);
       this.#tailIsShared = false;

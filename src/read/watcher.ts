@@ -16,9 +16,10 @@ import type { System } from '../base/system.ts';
 import type { Entry } from '../format/entry.ts';
 import { type NamespaceLayout, parseTableFile } from '../format/layout.ts';
 import type { Root } from '../format/root.ts';
-import { type ListedSegment, type LogListing, listLog } from '../log/log-listing.ts';
+import { type ListedSegment, type LogListing, parseLogListing } from '../log/log-listing.ts';
 import { SegmentReader } from '../log/segment-reader.ts';
-import { elapsedMs, type Moment, newestRoot, now, ROOT_TRUST_MS, type RootReading } from '../manifest/newest-root.ts';
+import { type Clocks, isTrusted, listDated, type Moment } from '../manifest/clocks.ts';
+import { newestRoot, type RootReading } from '../manifest/newest-root.ts';
 import { ageOf, datedRoots, rootAges } from '../manifest/root-ages.ts';
 import type { Medium } from '../medium/medium.ts';
 import { listSteps, runAsync, type Steps } from '../medium/steps.ts';
@@ -64,6 +65,7 @@ export class Watcher {
   readonly #segmentGraceMs: number;
   readonly #medium: Medium;
   readonly #system: System;
+  readonly #clocks: Clocks;
   readonly #layout: NamespaceLayout;
   readonly #reader: NamespaceReader;
   readonly #segments = new Map<string, SegmentReader>();
@@ -74,6 +76,7 @@ export class Watcher {
     this.#segmentGraceMs = context.segmentGraceMs;
     this.#medium = context.medium;
     this.#system = context.system;
+    this.#clocks = context;
     this.#layout = context.layout;
     this.#reader = context.reader;
     this.#position = position;
@@ -125,10 +128,10 @@ export class Watcher {
   /** Rule A13's order: the log, the newest root, the contents; over again where a segment vanished in between. */
   *#look(): Steps<Look> {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
-      const startedAt = now(this.#system);
       const before = this.#reading?.root.number;
-      const listing = yield* listLog(this.#layout);
-      const reading = yield* newestRoot(this.#layout, this.#system, { known: this.#reading, isRemote: this.#medium.isRemote });
+      const { objects, listedAt } = yield* listDated(this.#clocks, this.#layout.log);
+      const listing = parseLogListing(this.#layout, objects);
+      const reading = yield* newestRoot(this.#layout, this.#clocks, this.#reading);
       if (reading === undefined) return { reading: undefined, entries: [], offsets: {}, records: NO_RECORDS };
       this.#reading = reading;
       if (reading.root.state === 'dropped') return { reading, entries: [], offsets: {}, records: NO_RECORDS };
@@ -139,7 +142,7 @@ export class Watcher {
       const records = yield* recordChanges(this.#layout, { listing, root, known: this.#position.stripes });
       // What was absorbed so quickly that the listing lacks it is looked for once more.
       if (records === undefined || (records.isUnlisted && root.number !== before)) continue;
-      if (yield* this.#isOverrun(reading, { startedAt, usesRecords: records.unabsorbed > 0 })) continue;
+      if (yield* this.#isOverrun(reading, { listedAt, usesRecords: records.unabsorbed > 0 })) continue;
       for (const entry of records.entries) segments.entries.push(entry);
       return { reading, ...segments, records };
     }
@@ -163,10 +166,9 @@ export class Watcher {
    * The second looks: whether a horizon has moved meanwhile, so that frames which were read may be dead (rule A13); whether records may have
    * been absorbed, deleted, and put again before they were read (rule B2).
    */
-  *#isOverrun(reading: RootReading, { startedAt, usesRecords }: { startedAt: Moment; usesRecords: boolean }): Steps<boolean> {
-    const { isRemote } = this.#medium;
-    if (!isRemote && !usesRecords && elapsedMs(this.#system, startedAt) < ROOT_TRUST_MS) return false;
-    const again = yield* newestRoot(this.#layout, this.#system, { known: reading, isRemote });
+  *#isOverrun(reading: RootReading, { listedAt, usesRecords }: { listedAt: Moment; usesRecords: boolean }): Steps<boolean> {
+    if (!usesRecords && isTrusted(this.#clocks, listedAt)) return false;
+    const again = yield* newestRoot(this.#layout, this.#clocks, reading);
     if (again === undefined) return true;
     return usesRecords ? again.root.number !== reading.root.number : again.root.horizon !== reading.root.horizon;
   }

@@ -15,10 +15,11 @@ import { NO_WRITER, type Stamp } from '../base/stamp.ts';
 import { newNonce, type System } from '../base/system.ts';
 import type { Entry } from '../format/entry.ts';
 import { type NamespaceLayout, type RecordId, recordName } from '../format/layout.ts';
-import { encodeRecord, type RecordKind, type SerialRecord, stripeOf } from '../format/record.ts';
+import { decodeRecord, encodeRecord, type RecordKind, type SerialRecord, stripeOf } from '../format/record.ts';
 import { type Root, serialThrough } from '../format/root.ts';
+import type { ReadRecord } from '../log/record-log.ts';
 import { resolveUndecided } from '../log/resolve-record.ts';
-import { newestRoot, type RootReading } from '../manifest/newest-root.ts';
+import { newestRoot } from '../manifest/newest-root.ts';
 import type { Medium } from '../medium/medium.ts';
 import { runAsync } from '../medium/steps.ts';
 import type { NamespaceReader } from '../read/namespace-reader.ts';
@@ -118,7 +119,7 @@ async function commit(
   { runs, ...update }: { runs: readonly Run[]; state: State; stripes: readonly number[]; changed: ReadonlyMap<Key, Entry> },
 ): Promise<AttemptOutcome> {
   const { layout, reader } = context;
-  let record: SerialRecord | undefined;
+  let record: ReadRecord | undefined;
   try {
     record = await put(context, update);
   } catch (error) {
@@ -128,12 +129,14 @@ async function commit(
   }
   if (record === undefined) return 'again';
 
-  const { isRemote } = context.medium;
   try {
-    const outcome = await runAsync(checkRecord({ ...context, isRemote, known: reader.view.reading }, record), context);
+    const { outcome, root } = await runAsync(checkRecord({ ...context, known: reader.view.reading }, record), context);
     if (outcome === 'lost') return 'again';
-    if (outcome === 'committed') settle(runs, record.id);
-    else failAll(runs, unknownOutcome(layout));
+    if (outcome === 'committed') {
+      // An update of several stripes has other records beside this one: those are read back, and this with them.
+      if (root !== undefined && record.kind === 'single') reader.view.learnRecord(record, root);
+      settle(runs, record.id);
+    } else failAll(runs, unknownOutcome(layout));
   } catch (error) {
     failAll(runs, unknownOutcome(layout, error));
   }
@@ -216,7 +219,7 @@ function nextEntry(key: Key, { value, expiresAtMs }: Change, { read, root }: { r
 async function put(
   context: AttemptContext,
   { state, stripes, changed }: { state: State; stripes: readonly number[]; changed: ReadonlyMap<Key, Entry> },
-): Promise<SerialRecord | undefined> {
+): Promise<ReadRecord | undefined> {
   const nonce = newNonce(context.system);
   const ids = stripes.map((stripe): RecordId => ({ stripe, number: nextNumber(state, stripe) }));
   const [first, ...others] = ids as [RecordId, ...RecordId[]];
@@ -230,8 +233,7 @@ async function put(
   });
   for (const id of others) if (!(await putSecondary(context, part(id, 'secondary', [first])))) return undefined;
   if (others.length > 0 && !(await areStanding(context, others))) return undefined;
-  const record = part(first, others.length > 0 ? 'primary' : 'single', others);
-  return (await putRecord(context, record)) ? record : undefined;
+  return await putRecord(context, part(first, others.length > 0 ? 'primary' : 'single', others));
 }
 
 function nextNumber({ stripes, root }: State, stripe: number): number {
@@ -245,22 +247,24 @@ function entriesOf(changed: ReadonlyMap<Key, Entry>, { stripe, stripes }: { stri
 /** One that may or may not be there decides nothing: it only stands in the way until somebody resolves it. */
 async function putSecondary(context: AttemptContext, record: SerialRecord): Promise<boolean> {
   try {
-    return await putRecord(context, record);
+    return (await putRecord(context, record)) !== undefined;
   } catch (error) {
     if (isPeatError(error, 'OUTCOME_UNKNOWN')) return false;
     throw error;
   }
 }
 
-function putRecord({ medium, layout }: AttemptContext, record: SerialRecord): Promise<boolean> {
-  return medium.putIfAbsent(recordName(layout, record.id), encodeRecord(layout, record));
+/** The record as others read it; undefined if its number is taken. */
+async function putRecord({ medium, layout }: AttemptContext, record: SerialRecord): Promise<ReadRecord | undefined> {
+  const bytes = encodeRecord(layout, record);
+  if (!(await medium.putIfAbsent(recordName(layout, record.id), bytes))) return undefined;
+  return { ...decodeRecord(layout, record.id, bytes), bytes: bytes.length };
 }
 
 /** Whether the secondaries that were put count: a record at or below a newest root's `serialThrough` is ignored by all. */
 async function areStanding(context: AttemptContext, ids: readonly RecordId[]): Promise<boolean> {
-  const { layout, system, medium, reader } = context;
-  const known: RootReading | undefined = reader.view.reading;
-  const newest = await runAsync(newestRoot(layout, system, { known, isRemote: medium.isRemote }), context);
+  const { layout, reader } = context;
+  const newest = await runAsync(newestRoot(layout, context, reader.view.reading), context);
   assert(newest !== undefined, 'a namespace that was read has a root');
   return ids.every(({ stripe, number }) => number > serialThrough(newest.root, stripe));
 }

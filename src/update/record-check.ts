@@ -4,7 +4,8 @@ import type { System } from '../base/system.ts';
 import type { NamespaceLayout } from '../format/layout.ts';
 import type { SerialRecord } from '../format/record.ts';
 import { type Root, serialNonce, serialThrough } from '../format/root.ts';
-import { elapsedMs, newestRoot, now, type RootReading } from '../manifest/newest-root.ts';
+import { newestRoot, type RootReading } from '../manifest/newest-root.ts';
+import type { Medium } from '../medium/medium.ts';
 import { type Steps, sleepSteps } from '../medium/steps.ts';
 
 /** `lost`: it did not happen, and never will: it may be tried again. `unknown`: nobody can tell any more: it must not be. */
@@ -28,20 +29,26 @@ export function outcomeOf(root: Root, record: Pick<SerialRecord, 'id' | 'nonce' 
   return 'lost';
 }
 
+/** @property root the newest one, read after the put, that told; undefined if none did */
+export interface CheckedRecord {
+  readonly outcome: RecordOutcome;
+  readonly root: Root | undefined;
+}
+
 /** Looks at newest roots, read after the put, until one tells. @throws what the medium throws: then nobody knows */
 export function* checkRecord(
-  context: { layout: NamespaceLayout; system: System; isRemote: boolean; known: RootReading | undefined },
+  context: { layout: NamespaceLayout; system: System; medium: Medium; known: RootReading | undefined },
   record: SerialRecord,
-): Steps<RecordOutcome> {
-  const { layout, system, isRemote } = context;
-  const startedAt = now(system);
+): Steps<CheckedRecord> {
+  const { layout, system } = context;
+  const startedAtMs = system.monotonicNowMs();
   let { known } = context;
   for (;;) {
-    known = yield* newestRoot(layout, system, { known, isRemote });
-    if (known === undefined) return 'unknown';
+    known = yield* newestRoot(layout, context, known);
+    if (known === undefined) return { outcome: 'unknown', root: undefined };
     const outcome = outcomeOf(known.root, record);
-    if (outcome !== 'wait') return outcome;
-    if (elapsedMs(system, startedAt) > DRAIN_WAIT_MS) return 'unknown';
+    if (outcome !== 'wait') return { outcome, root: known.root };
+    if (system.monotonicNowMs() - startedAtMs > DRAIN_WAIT_MS) return { outcome: 'unknown', root: undefined };
     yield* sleepSteps(DRAIN_POLL_MS);
   }
 }

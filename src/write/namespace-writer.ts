@@ -6,15 +6,16 @@
  * 2. A promise resolves only after the batch is durable (as `durability` says) and its fate is known (rule A6).
  * 3. A batch that is dead is appended again; one whose fate is unknown never is.
  *
- * On the fast path an append is one write and one sync: the root was read under 30 s before, so that under 60 s
- * have passed when the sync returns, and no horizon can have reached the segment meanwhile.
+ * On the fast path an append is one write and one sync, or one put: the root was read under 30 s before, so that under 60 s
+ * have passed when the sync returns or the put is answered, and no horizon can have reached the segment meanwhile.
  */
 import { assert, isPeatError, PeatError } from '../base/errors.ts';
 import type { StampClock } from '../base/stamp.ts';
 import { newWriterId, type System } from '../base/system.ts';
 import { type NamespaceLayout, segmentIdText } from '../format/layout.ts';
 import { openSegmentWriter, type SegmentWriter } from '../log/segment-writer.ts';
-import { elapsedMs, type Moment, now, ROOT_TRUST_MS, type RootReading } from '../manifest/newest-root.ts';
+import { type Clocks, elapsedMs, isTrusted, type Moment } from '../manifest/clocks.ts';
+import type { RootReading } from '../manifest/newest-root.ts';
 import type { Medium } from '../medium/medium.ts';
 import { requireBlocking, runAsync, runBlocking, type Steps, sleepSteps } from '../medium/steps.ts';
 import { type Fate, fateOf } from './post-check.ts';
@@ -67,6 +68,7 @@ interface Group {
 export class NamespaceWriter {
   readonly #medium: Medium;
   readonly #system: System;
+  readonly #clocks: Clocks;
   readonly #layout: NamespaceLayout;
   readonly #options: NamespaceWriterOptions;
   readonly #writerId: string;
@@ -91,6 +93,7 @@ export class NamespaceWriter {
   constructor(context: { medium: Medium; system: System; layout: NamespaceLayout }, options: NamespaceWriterOptions) {
     this.#medium = context.medium;
     this.#system = context.system;
+    this.#clocks = context;
     this.#layout = context.layout;
     this.#options = options;
     this.#writerId = newWriterId(context.system);
@@ -354,9 +357,7 @@ export class NamespaceWriter {
   /** True where the shortcut of the design holds: the root is young enough that no horizon can be near the segment. */
   #isFast(segment: SegmentWriter): boolean {
     const { root, readAt } = this.#root.reading;
-    // A machine that is paused may miss the time on all of its clocks. On a remote medium others go on meanwhile: there it is checked.
-    if (this.#medium.isRemote) return false;
-    return segment.id.root >= Math.max(root.horizon, root.drain) && elapsedMs(this.#system, readAt) < ROOT_TRUST_MS;
+    return segment.id.root >= Math.max(root.horizon, root.drain) && isTrusted(this.#clocks, readAt);
   }
 
   #postCheckBlocking(segment: SegmentWriter, ends: readonly number[]): Fate[] {
@@ -376,13 +377,13 @@ export class NamespaceWriter {
   *#postCheck(segment: SegmentWriter, ends: readonly number[]): Steps<Fate[]> {
     this.#counters.postChecks++;
     const text = segmentIdText(segment.id);
-    const startedAt = now(this.#system);
+    const startedAtMs = this.#system.monotonicNowMs();
     for (;;) {
       yield* this.#root.read();
       const { root } = this.#root;
       const fates = ends.map((end) => fateOf(root, { id: segment.id, text, end }));
       if (!fates.includes('wait')) return fates;
-      if (elapsedMs(this.#system, startedAt) > DRAIN_WAIT_MS) {
+      if (this.#system.monotonicNowMs() - startedAtMs > DRAIN_WAIT_MS) {
         throw this.#unknown(`a drain was not finished within ${DRAIN_WAIT_MS / 1000} s`);
       }
       yield* sleepSteps(DRAIN_POLL_MS);
@@ -397,7 +398,7 @@ export class NamespaceWriter {
     return (
       segment.failed ||
       segment.bytes >= this.#options.segmentBytesMax ||
-      elapsedMs(this.#system, this.#segmentReadAt) > SEGMENT_AGE_MAX_MS ||
+      elapsedMs(this.#clocks, this.#segmentReadAt) > SEGMENT_AGE_MAX_MS ||
       segment.id.root < this.#root.root.drain
     );
   }

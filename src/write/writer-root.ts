@@ -9,7 +9,8 @@ import type { System } from '../base/system.ts';
 import { checkWriterFeatures } from '../format/features.ts';
 import { type NamespaceLayout, rootName } from '../format/layout.ts';
 import type { Root } from '../format/root.ts';
-import { elapsedMs, newestRoot, type RootReading } from '../manifest/newest-root.ts';
+import { type Clocks, elapsedMs } from '../manifest/clocks.ts';
+import { newestRoot, type RootReading } from '../manifest/newest-root.ts';
 import type { Medium } from '../medium/medium.ts';
 import { requireBlocking, runAsync, runBlocking, type Steps } from '../medium/steps.ts';
 
@@ -30,6 +31,7 @@ export interface WriterRootOptions {
 export class WriterRoot {
   readonly #medium: Medium;
   readonly #system: System;
+  readonly #clocks: Clocks;
   readonly #layout: NamespaceLayout;
   readonly #options: WriterRootOptions;
   #reading: RootReading | undefined;
@@ -41,6 +43,7 @@ export class WriterRoot {
   constructor(context: { medium: Medium; system: System; layout: NamespaceLayout }, options: WriterRootOptions) {
     this.#medium = context.medium;
     this.#system = context.system;
+    this.#clocks = context;
     this.#layout = context.layout;
     this.#options = options;
   }
@@ -78,7 +81,7 @@ export class WriterRoot {
   /** Reads the newest root. @throws PeatError `NAMESPACE_NOT_FOUND`, `NAMESPACE_DROPPED`, `UNSUPPORTED_VERSION` */
   *read(): Steps<void> {
     this.reads++;
-    const reading = yield* newestRoot(this.#layout, this.#system, { known: this.#reading, isRemote: this.#medium.isRemote });
+    const reading = yield* newestRoot(this.#layout, this.#clocks, this.#reading);
     if (reading === undefined) throw this.#missing('NAMESPACE_NOT_FOUND', `there is no namespace ${this.#layout.namespace}`);
     this.#adopt(reading);
     this.#isDoubtful = false;
@@ -91,7 +94,7 @@ export class WriterRoot {
   #isFresh(): boolean {
     const known = this.#options.knownRoot();
     if (known !== undefined && known.readAt.monotonicMs > (this.#reading?.readAt.monotonicMs ?? -1)) this.#adopt(known);
-    return !this.#isDoubtful && this.#reading !== undefined && elapsedMs(this.#system, this.#reading.readAt) < ROOT_REFRESH_MS;
+    return !this.#isDoubtful && this.#reading !== undefined && elapsedMs(this.#clocks, this.#reading.readAt) < ROOT_REFRESH_MS;
   }
 
   #adopt(reading: RootReading): void {

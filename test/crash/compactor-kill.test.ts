@@ -47,7 +47,7 @@ async function readStore(store: string, options: Record<string, unknown> = {}): 
 
 async function rootAndTables(store: string): Promise<{ root: Root; tables: string[] }> {
   const medium = FileMedium.open(store, { readOnly: true });
-  const reading = await runAsync(newestRoot(LAYOUT, nodeSystem), { medium, system: nodeSystem });
+  const reading = await runAsync(newestRoot(LAYOUT, { medium, system: nodeSystem }), { medium, system: nodeSystem });
   if (reading === undefined) throw new Error('there is no root');
   const tables = (await medium.list(LAYOUT.shard)).map(({ name }) => name.slice(LAYOUT.shard.length));
   await medium.close();

@@ -21,12 +21,27 @@ const SOUND: Record<string, ShortcutOptions> = {
     reader: 'where roots are young',
     drainTicks: 1,
   },
+  'appends to a medium across a network, by the dates of its answers': { roots: 6, writes: 2, remote: true },
+  'reads of a medium across a network, by the dates of its answers': { roots: 6, writes: 1, reader: 'where roots are young', remote: true },
 };
 
 const LARGE: Record<string, ShortcutOptions> = {
   'reads that always look again': { roots: 6, writes: 1, reader: 'always' },
   'three appends without a post-check, and a clock that jumps': { roots: 7, writes: 3, jumps: 1 },
   'reads of young segments, and a clock that jumps': { roots: 6, writes: 1, jumps: 1, reader: 'where segments are young' },
+  'appends to a medium across a network, by the dates of its answers, and a clock that jumps': {
+    roots: 6,
+    writes: 2,
+    jumps: 1,
+    remote: true,
+  },
+  'reads of a medium across a network, two writes, and a clock that jumps': {
+    roots: 6,
+    writes: 2,
+    jumps: 1,
+    reader: 'where roots are young',
+    remote: true,
+  },
   'two writes, and reads of young segments': { roots: 6, writes: 2, reader: 'where segments are young' },
 };
 
@@ -59,6 +74,10 @@ describe('shortcuts without I/O', () => {
     ['roots are trusted for long', { roots: 6, writes: 2 }, CUT_OFF],
     ['readers ignore the drain', { roots: 6, writes: 1, reader: 'where roots are young', drainTicks: 1 }, CUT_OFF],
     ['segments stay young for long', { roots: 6, writes: 1, reader: 'where segments are young' }, CUT_OFF],
+    ['pauses go unnoticed', { roots: 6, writes: 1, remote: true }, CUT_OFF],
+    ['pauses go unnoticed', { roots: 6, writes: 1, reader: 'where roots are young', remote: true }, /might be another one by now/],
+    ['readers ignore the drain', { roots: 6, writes: 1, reader: 'where roots are young', remote: true }, CUT_OFF],
+    ['roots are deleted early', { roots: 2, writes: 1, reader: 'where roots are young', remote: true }, /might be another one by now/],
     ['roots are deleted early', { roots: 2, writes: 1, reader: 'where segments are young' }, /might be another one by now/],
   ])('do not hold with the mutant: %s', (mutant, options, problem) => {
     const exploration = explored(mutant, { ...options, mutant });

@@ -12,6 +12,11 @@
  * frame is named by its segment and its place, and everything is about whether it counts. Segments and roots are never deleted here: what
  * could go wrong with that is in lanes.ts, and a root that was got when it might have been deleted is wrong at once.
  *
+ * On a medium across a network (`remote`) a machine may be paused with all of its clocks: before an append it may take any root, and any segment, for
+ * young. What is measured is by the dates of the medium's answers: how old a root was when the append was answered, or a read's last call; what
+ * comes after that, and how late, makes no difference. There a read gets the objects that its listing of the log showed, and no later ones;
+ * where it knows them all, and the root, the listing of the roots is its last call.
+ *
  * That a drain's root must be so many roots old as well as so many minutes is left out: each gap counts so little that age alone needs roots.
  *
  * What is checked: a frame that was acknowledged, or shown by a read, is never cut off; a read shows all that was acknowledged before it
@@ -27,7 +32,8 @@ export type Mutant =
   | 'writers ignore the drain'
   | 'readers ignore the drain'
   | 'roots are deleted early'
-  | 'segments stay young for long';
+  | 'segments stay young for long'
+  | 'pauses go unnoticed';
 
 /** When a read makes no second look: as it is built; or only where all its segments are young. */
 export type Look = 'where roots are young' | 'where segments are young' | 'always';
@@ -39,10 +45,12 @@ export interface ShortcutOptions {
   readonly reader?: Look;
   /** A drain is finished only by a listing that began so many ticks after its root. */
   readonly drainTicks?: number;
+  /** The medium is across a network. */
+  readonly remote?: boolean;
   readonly mutant?: Mutant;
 }
 
-const ENDED: Writer = { pc: 'ended', left: 0, root: undefined, rootAge: 0, hasSegment: false, segmentAge: 0 };
+const ENDED: Writer = { pc: 'ended', left: 0, root: undefined, rootAge: 0, answeredAge: 0, hasSegment: false, segmentAge: 0 };
 
 /** In ticks. */
 const CONSTANTS = { trust: 1, segmentAgeMax: 1, gapMax: 1, drainAge: 3 };
@@ -69,6 +77,8 @@ interface Writer {
   readonly root: Root | undefined;
   /** How long ago that was read; and the one at which its segment was opened. */
   readonly rootAge: number;
+  /** How long ago it was when the append was answered; where that is what counts. */
+  readonly answeredAge: number;
   readonly hasSegment: boolean;
   readonly segmentAge: number;
 }
@@ -78,8 +88,8 @@ interface Reader {
   /** How long ago it began; and listed the roots. */
   readonly age: number;
   readonly rootAge: number;
-  /** How many segments there were. */
-  readonly listed: number;
+  /** The frames of each segment, as they were then. */
+  readonly listed: readonly number[];
   readonly root: Root | undefined;
   readonly frames: readonly number[];
   /** Ghost: what it must show. */
@@ -107,7 +117,7 @@ export interface State {
 
 type To = (label: string, next: State) => void;
 
-const IDLE: Reader = { pc: 'idle', age: 0, rootAge: 0, listed: 0, root: undefined, frames: [], need: [] };
+const IDLE: Reader = { pc: 'idle', age: 0, rootAge: 0, listed: [], root: undefined, frames: [], need: [] };
 const JUMP: number = CONSTANTS.drainAge;
 
 export function shortcuts(options: ShortcutOptions): Model<State> {
@@ -134,13 +144,17 @@ class Shortcuts {
       snap: undefined,
       reader: IDLE,
       bad: '',
-      writer: { pc: 'idle', left: this.#options.writes, root: undefined, rootAge: 0, hasSegment: false, segmentAge: 0 },
+      writer: { pc: 'idle', left: this.#options.writes, root: undefined, rootAge: 0, answeredAge: 0, hasSegment: false, segmentAge: 0 },
     };
   }
 
   steps(state: State, next: To): void {
     const to: To = (label, { writer, ...after }) => next(label, { ...after, writer: writer.pc === 'ended' ? ENDED : writer });
     to('a minute passes', this.#later(state));
+    if (this.#has('pauses go unnoticed')) {
+      const { writer, reader } = state;
+      to('a minute passes, which no clock shows', { ...this.#later(state), writer, reader });
+    }
     if (state.jumps < (this.#options.jumps ?? 0))
       to("the medium's clock jumps", { ...state, jumps: state.jumps + 1, gap: this.#gap(state.gap + JUMP) });
     this.#writerSteps(state, to);
@@ -151,6 +165,8 @@ class Shortcuts {
   #later(state: State): State {
     const { writer, reader, gap, drainAge } = state;
     const trusted = (age: number): number => Math.min(age + 1, this.#trust);
+    // Its last call was answered.
+    const isReaderDone = reader.pc === 'idle' || (reader.pc === 'read' && this.#options.remote === true);
     return {
       ...state,
       gap: this.#gap(gap + 1),
@@ -160,7 +176,7 @@ class Shortcuts {
         rootAge: writer.root === undefined ? 0 : trusted(writer.rootAge),
         segmentAge: writer.hasSegment ? Math.min(writer.segmentAge + 1, CONSTANTS.segmentAgeMax + 1) : 0,
       },
-      reader: reader.pc === 'idle' ? reader : { ...reader, age: trusted(reader.age), rootAge: trusted(reader.rootAge) },
+      reader: isReaderDone ? reader : { ...reader, age: trusted(reader.age), rootAge: trusted(reader.rootAge) },
     };
   }
 
@@ -179,27 +195,32 @@ class Shortcuts {
     const { writer, segments } = state;
     const go = (label: string, change: Partial<Writer>, more: Partial<State> = {}): void =>
       to(`W ${label}`, { ...state, ...more, writer: { ...writer, ...change } });
-    if (writer.pc === 'idle' && writer.left > 0) this.#prepare(state, go);
-    else if (writer.pc === 'ready') {
+    if (writer.pc === 'idle' && writer.left > 0) {
+      this.#prepare(state, go, { isPaused: false });
+      if (this.#options.remote === true) this.#prepare(state, go, { isPaused: true });
+    } else if (writer.pc === 'ready') {
       const last = segments.at(-1) as Segment;
-      go('writes', { pc: 'written' }, { segments: segments.with(-1, { ...last, frames: last.frames + 1 }) });
+      const answeredAge = this.#options.remote === true ? writer.rootAge : 0;
+      go('writes', { pc: 'written', answeredAge }, { segments: segments.with(-1, { ...last, frames: last.frames + 1 }) });
     } else if (writer.pc === 'written') {
       const segment = segments.at(-1) as Segment;
       const known = writer.root as Root;
       const isAbove = segment.root >= Math.max(known.horizon, this.#has('writers ignore the drain') ? 0 : known.drain);
-      if (isAbove && writer.rootAge < this.#trust) this.#acknowledge(state, 'is acknowledged at once', go);
+      const age = this.#options.remote === true ? writer.answeredAge : writer.rootAge;
+      if (isAbove && age < this.#trust) this.#acknowledge(state, 'is acknowledged at once', go);
       else this.#postCheck(state, go);
     }
   }
 
-  #prepare(state: State, go: GoWriter): void {
+  /** @param isPaused what its clocks should have shown since the last append, they don't */
+  #prepare(state: State, go: GoWriter, { isPaused }: { isPaused: boolean }): void {
     const { writer, segments } = state;
-    const known = writer.rootAge < this.#trust ? writer.root : undefined;
+    const known = writer.rootAge < this.#trust || isPaused ? writer.root : undefined;
     // What it goes by is the number, the horizon and the drain.
     const root: Root = known ?? { ...state.root, offsets: [] };
     const rootAge = known === undefined ? 0 : writer.rootAge;
     const last = segments.at(-1);
-    const isOld = writer.segmentAge > CONSTANTS.segmentAgeMax && !this.#has('segments are never left');
+    const isOld = writer.segmentAge > CONSTANTS.segmentAgeMax && !isPaused && !this.#has('segments are never left');
     if (writer.hasSegment && last !== undefined && !isOld && last.root >= root.drain) {
       go('goes on in its segment', { pc: 'ready', root, rootAge });
     } else {
@@ -216,7 +237,7 @@ class Shortcuts {
     const last = segments.at(-1) as Segment;
     const left = writer.left - 1;
     const effective = last.effective | (1 << (last.frames - 1));
-    go(label, { pc: left > 0 ? 'idle' : 'ended', left }, { segments: segments.with(-1, { ...last, effective }) });
+    go(label, { pc: left > 0 ? 'idle' : 'ended', left, answeredAge: 0 }, { segments: segments.with(-1, { ...last, effective }) });
   }
 
   #postCheck(state: State, go: GoWriter): void {
@@ -275,8 +296,12 @@ class Shortcuts {
       to(`R ${label}`, { ...state, ...more, reader: { ...reader, ...change } });
     if (reader.pc === 'idle') {
       const need = segments.map(({ effective }) => effective);
-      go('lists the log', { pc: 'listed', listed: segments.length, need });
+      go('lists the log', { pc: 'listed', listed: segments.map(({ frames }) => frames), need });
     } else if (reader.pc === 'listed') {
+      if (this.#options.remote === true) {
+        const frames = this.#framesOf(state, newest);
+        go(`lists root${newest.number}, knows it, and [${frames}]`, { pc: 'read', rootAge: 0, root: newest, frames });
+      }
       go(`lists root${newest.number}`, { pc: 'root listed', rootAge: 0, root: newest });
     } else if (reader.pc === 'root listed') {
       const root = reader.root as Root;
@@ -284,10 +309,7 @@ class Shortcuts {
       if (isOld && root.number !== newest.number) go('finds a newer root', IDLE);
       else go(`gets root${root.number}`, { pc: 'rooted' }, { bad: isOld ? state.bad : this.#judgeRoot(state, root) });
     } else if (reader.pc === 'rooted') {
-      const root = reader.root as Root;
-      const frames = segments
-        .slice(0, reader.listed)
-        .map((segment, i) => (segment.root >= root.horizon ? segment.frames : (root.offsets[i] ?? 0)));
+      const frames = this.#framesOf(state, reader.root as Root);
       go(`reads [${frames}]`, { pc: 'read', frames });
     } else {
       const root = reader.root as Root;
@@ -302,6 +324,15 @@ class Shortcuts {
     }
   }
 
+  /** What it gets of each segment that it listed. */
+  #framesOf({ segments, reader }: State, root: Root): number[] {
+    return reader.listed.map((listed, i) => {
+      const segment = segments[i] as Segment;
+      if (segment.root < root.horizon) return root.offsets[i] ?? 0;
+      return this.#options.remote === true ? listed : segment.frames;
+    });
+  }
+
   /** Roots that are as old as a drain's may be deleted, and be put again by one who slept. */
   #judgeRoot(state: State, root: Root): string {
     const isNewest = root.number === state.root.number;
@@ -312,7 +343,7 @@ class Shortcuts {
   #uses({ reader, segments }: State, matches: (segment: Segment, isUncovered: boolean) => boolean): boolean {
     const root = reader.root as Root;
     return segments
-      .slice(0, reader.listed)
+      .slice(0, reader.listed.length)
       .some((segment, i) => segment.root >= root.horizon && matches(segment, (reader.frames[i] ?? 0) > (root.offsets[i] ?? 0)));
   }
 

@@ -64,6 +64,15 @@ export const MUTANTS = [
     ],
   },
   {
+    name: "the medium's time is not asked",
+    rule: 'A6, A13',
+    edits: [
+      { file: 'src/manifest/clocks.ts', from: 'Math.max(wall, mediums, system', to: 'Math.max(wall, system' },
+      { file: 'src/manifest/clocks.ts', from: 'wall < 0 || mediums < 0 ?', to: 'wall < 0 ?' },
+      { file: 'src/manifest/clocks.ts', from: '  const mediums =', to: '  const _mediums =' },
+    ],
+  },
+  {
     name: 'acknowledges in a drain',
     rule: 'A6',
     edits: [{ file: 'src/write/post-check.ts', from: 'opened >= Math.max(root.horizon, root.drain)', to: 'opened >= root.horizon' }],
@@ -184,8 +193,8 @@ export const MUTANTS = [
     edits: [
       {
         file: 'src/read/view.ts',
-        from: '      const listing = yield* this.#listLog();\n      yield* this.#readRoot(listing);\n',
-        to: '      yield* this.#readRoot(yield* this.#listLog());\n      this.#logMark = undefined;\n      const listing = yield* this.#listLog();\n',
+        from: '      const { listing, listedAt } = yield* this.#listLog();\n      yield* this.#readRoot(listing);\n',
+        to: '      yield* this.#readRoot((yield* this.#listLog()).listing);\n      this.#logMark = undefined;\n      const { listing, listedAt } = yield* this.#listLog();\n',
       },
     ],
   },
@@ -211,15 +220,17 @@ export const MUTANTS = [
     edits: [
       {
         file: 'src/read/view.ts',
-        from: '    const { isRemote } = this.#medium;\n    if (',
-        to: '    const { isRemote } = this.#medium;\n    if (startedAt !== undefined) return true;\n    if (',
+        from: '    if (records === 0 && isTrusted(',
+        to: '    if (records >= 0) return true;\n    if (records === 0 && isTrusted(',
       },
     ],
   },
   {
     name: 'does not wait for a drain',
     rule: 'A13',
-    edits: [{ file: 'src/read/view.ts', from: "return this.#usesDraining(root, true) ? 'draining' : 'fresh';", to: "return 'fresh';" }],
+    edits: [
+      { file: 'src/read/view.ts', from: 'const isDraining = this.#usesDraining(root, true);', to: 'const isDraining = root.number < 0;' },
+    ],
   },
   {
     name: 'dropped tables go at once',

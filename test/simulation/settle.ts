@@ -85,7 +85,7 @@ async function checkRest(world: World, { process, medium }: Settler): Promise<vo
     },
   );
   for (const finding of damage) world.violate(`verify finds damage: ${finding}`);
-  const root = (await runAsync(newestRoot(LAYOUT, process), { medium, system: process }))?.root;
+  const root = (await runAsync(newestRoot(LAYOUT, { medium, system: process }), { medium, system: process }))?.root;
   if (root === undefined) return;
   const log = world.storage.names.filter((name) => name.startsWith(LAYOUT.log));
   if (log.length > 0) world.violate(`the log is not empty when all is at rest: ${log.slice(0, 3).join()}; root ${root.number}`);

@@ -85,7 +85,7 @@ export class CompactorWorld {
   }
 
   async root(): Promise<Root> {
-    const reading = await runAsync(newestRoot(this.context.layout, this.system), this.plain);
+    const reading = await runAsync(newestRoot(this.context.layout, this.plain), this.plain);
     if (reading === undefined) throw new Error('there is no root');
     return reading.root;
   }

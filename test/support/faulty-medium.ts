@@ -169,6 +169,10 @@ export class FaultyMedium implements Medium {
     return this.#call('nowMs', '', () => this.#inner.nowMs());
   }
 
+  lastAnsweredAtMs(): number | undefined {
+    return this.#inner.lastAnsweredAtMs();
+  }
+
   close(): Promise<void> {
     return this.#inner.close();
   }

@@ -74,5 +74,6 @@ export class FrozenMedium implements Medium {
   async nowMs(): Promise<number | undefined> {
     return undefined;
   }
+  lastAnsweredAtMs(): undefined {}
   async close(): Promise<void> {}
 }

@@ -98,6 +98,7 @@ export class HookedMedium {
       openAppend: (name) => inner.openAppend(name),
       syncNames: (prefix) => inner.syncNames(prefix),
       nowMs: () => inner.nowMs(),
+      lastAnsweredAtMs: () => inner.lastAnsweredAtMs(),
       close: () => inner.close(),
     };
   }

@@ -65,9 +65,9 @@ export async function naiveValues(context: NaiveContext): Promise<Map<string, st
 }
 
 async function attempt(context: NaiveContext, take: (entry: Entry) => void): Promise<Attempt | undefined> {
-  const { system, layout } = context;
+  const { layout } = context;
   const log = await runAsync(listLog(layout), context);
-  const reading = await runAsync(newestRoot(layout, system), context);
+  const reading = await runAsync(newestRoot(layout, context), context);
   if (reading === undefined) throw new Error('there is no root');
   const { root } = reading;
   if (!(await readTables(context, root, take))) return undefined;
@@ -86,7 +86,7 @@ async function attempt(context: NaiveContext, take: (entry: Entry) => void): Pro
   if (records === undefined || undecided === undefined) return undefined;
   const counting = [...records.values()].filter((record) => record.root >= root.horizon);
   lowest = Math.min(lowest, ...counting.map((record) => record.root));
-  const after = await runAsync(newestRoot(layout, system), context);
+  const after = await runAsync(newestRoot(layout, context), context);
   if (after === undefined || lowest < after.root.horizon) return undefined;
   for (const { id } of records.values()) if (id.number <= serialThrough(after.root, id.stripe)) return undefined;
   return { root, records, undecided, isDraining: root.drain > root.horizon && lowest < root.drain };

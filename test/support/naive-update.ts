@@ -82,7 +82,7 @@ function put({ medium, layout }: NaiveContext, record: SerialRecord): Promise<bo
 }
 
 async function readNewest(context: NaiveContext): Promise<Root> {
-  const reading = await runAsync(newestRoot(context.layout, context.system), context);
+  const reading = await runAsync(newestRoot(context.layout, context), context);
   if (reading === undefined) throw new Error('there is no root');
   return reading.root;
 }

@@ -25,6 +25,7 @@ import type {
   PutOptions,
   Watermark,
 } from '../../src/medium/medium.ts';
+import { MediumTime } from '../../src/medium/medium-time.ts';
 import { SortedNames } from '../../src/medium/sorted-names.ts';
 
 interface StoredObject {
@@ -99,12 +100,18 @@ export class PowerCutStorage {
   handle(gate: Gate = async () => {}, options: HandleOptions = {}): Medium {
     const epoch = this.#epoch;
     const step = (): void => this.#step(epoch);
-    const call = async <T>(facts: StorageCall, effect: () => T): Promise<T> => {
+    const time = new MediumTime();
+    const call = async <T>(facts: StorageCall, effect: () => T, onAnswer?: ListOptions['onAnswer']): Promise<T> => {
       await gate(facts, 'effect');
       step();
       const result = effect();
+      const dateMs = this.#options.system.wallNowMs();
       await gate(facts, 'answer');
       step();
+      if (this.#options.isRemote === true) {
+        const answeredAtMs = time.note(dateMs);
+        onAnswer?.(answeredAtMs);
+      }
       return result;
     };
     return {
@@ -120,7 +127,7 @@ export class PowerCutStorage {
       },
       get: (name, range) => call({ op: 'get', name }, () => this.#get(name, range)),
       list: async (prefix, listOptions) => {
-        const before = await call({ op: 'list', name: prefix }, () => this.#list(prefix, listOptions));
+        const before = await call({ op: 'list', name: prefix }, () => this.#list(prefix, listOptions), listOptions?.onAnswer);
         return this.#blur(before, this.#list(prefix, listOptions));
       },
       listFolders: (prefix) => call({ op: 'listFolders', name: prefix }, () => this.#listFolders(prefix)),
@@ -134,6 +141,7 @@ export class PowerCutStorage {
       syncNames: (prefix) => call({ op: 'syncNames', name: prefix }, () => this.#syncFolder(prefix)),
       nowMs: async () =>
         this.#options.isRemote === true ? await call({ op: 'nowMs', name: '' }, () => this.#options.system.wallNowMs()) : undefined,
+      lastAnsweredAtMs: () => time.lastAnsweredAtMs(),
       close: async () => {},
     };
   }

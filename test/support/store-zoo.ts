@@ -105,7 +105,7 @@ export class Zoo {
   async nextRecord(stripe: number): Promise<RecordId> {
     const { medium, system, layout } = this;
     const { records } = await runAsync(listLog(layout), { medium, system });
-    const base = await runAsync(readRootBase(layout, system), { medium, system });
+    const base = await runAsync(readRootBase(layout, { medium, system }), { medium, system });
     const listed = records.get(stripe)?.at(-1)?.number ?? 0;
     return { stripe, number: Math.max(listed, base?.root.serialThrough.get(stripe) ?? 0) + 1 };
   }
@@ -152,7 +152,7 @@ export class Zoo {
   /** The root after the newest one, with changes. */
   async commit(changes: (root: Root) => Partial<Root>): Promise<Root> {
     const { medium, system, layout } = this;
-    const base = await runAsync(readRootBase(layout, system), { medium, system });
+    const base = await runAsync(readRootBase(layout, { medium, system }), { medium, system });
     if (base === undefined) throw new Error('no root');
     const root = nextRoot(base, system, changes(base.root));
     const { outcome } = await commitRoot({ medium, system, layout }, root);
@@ -188,7 +188,7 @@ export class Zoo {
   /** A root of two shards, three of whose tables share a file, as a pass over many shards would leave it. */
   async commitSharedTables(keys: readonly string[], changes: Partial<Root> = {}): Promise<void> {
     const { medium, system, layout } = this;
-    const base = await runAsync(readRootBase(layout, system), { medium, system });
+    const base = await runAsync(readRootBase(layout, { medium, system }), { medium, system });
     if (base === undefined) throw new Error('no root');
     const number = base.root.number + 1;
     const file = `${String(number).padStart(20, '0')}-sharedsharedsharedsh-0`;

@@ -78,7 +78,7 @@ async function busy(stage: Stage): Promise<State> {
     await store.close();
     await system.advance(61_000);
     await compactOnce(pass);
-    const reading = await runAsync(newestRoot(layout, system), { medium, system });
+    const reading = await runAsync(newestRoot(layout, { medium, system }), { medium, system });
     if (reading !== undefined && reading.root.horizon > 0 && reading.root.drain > reading.root.horizon) break;
     if (i > 40) throw new Error('no drain came');
   }

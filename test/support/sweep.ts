@@ -265,7 +265,7 @@ async function growOld(world: SweepWorld): Promise<void> {
     await store.close();
     const log = await world.names('log');
     world.check(log.length === 0, `hours later the log has ${log.join(', ')}`);
-    const reading = await runAsync(newestRoot(layout, system), { medium: inner, system });
+    const reading = await runAsync(newestRoot(layout, { medium: inner, system }), { medium: inner, system });
     const named = new Set(reading?.root.shards.flatMap(({ tables }) => tables.map(({ file }) => file)));
     const stray = (await world.names('shard')).filter((file) => !named.has(file));
     world.check(stray.length === 0, `hours later nobody names ${stray.join(', ')}`);

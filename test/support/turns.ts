@@ -93,6 +93,7 @@ export function turnMedium(inner: Medium, turns: Turns, actor: string): Medium {
     openAppend: (name: string): Promise<AppendFile> => turn(() => inner.openAppend(name)),
     syncNames: (prefix: string) => turn(() => inner.syncNames(prefix)),
     nowMs: () => inner.nowMs(),
+    lastAnsweredAtMs: () => inner.lastAnsweredAtMs(),
     close: () => inner.close(),
   };
 }

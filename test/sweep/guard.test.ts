@@ -20,6 +20,7 @@ function planted(inner: Medium, changes: (inner: Medium) => Partial<Medium>): Me
     openAppend: (name) => inner.openAppend(name),
     syncNames: (prefix) => inner.syncNames(prefix),
     nowMs: () => inner.nowMs(),
+    lastAnsweredAtMs: () => inner.lastAnsweredAtMs(),
     close: () => inner.close(),
   };
   return { ...passedOn, ...changes(inner) };

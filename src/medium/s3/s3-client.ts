@@ -6,6 +6,7 @@
  * and be executed late; `mayHaveRun` says so, and what that means is the caller's to judge.
  */
 import type { System } from '../../base/system.ts';
+import { MediumTime } from '../medium-time.ts';
 import type { CredentialSource } from './credentials.ts';
 import { RequestCounts, type RequestKind } from './request-counts.ts';
 import { answerText, RequestFailure } from './request-failure.ts';
@@ -32,6 +33,8 @@ export interface S3Request {
 export interface S3Answer extends HttpAnswer {
   /** What an answer of 300 and more says, if it is S3's. */
   readonly error: S3ErrorFacts | undefined;
+  /** By the medium's time; undefined if it bears no date. */
+  readonly answeredAtMs: number | undefined;
 }
 
 export interface S3ClientOptions {
@@ -58,6 +61,8 @@ const EXPIRED_CODES = new Set(['ExpiredToken', 'TokenRefreshRequired']);
 
 export class S3Client {
   readonly counts: RequestCounts = new RequestCounts();
+  /** By the `Date` of each answer. */
+  readonly time: MediumTime = new MediumTime();
   readonly #options: S3ClientOptions;
 
   constructor(options: S3ClientOptions) {
@@ -146,7 +151,8 @@ export class S3Client {
         signal: request.signal,
       });
       this.counts.note(request.kind, { sent: body?.length ?? 0, received: answer.body.length });
-      return { answer: { ...answer, error: answer.status >= 300 ? parseError(answer.body) : undefined } };
+      const answeredAtMs = this.time.note(Date.parse(answer.headers.date ?? ''));
+      return { answer: { ...answer, answeredAtMs, error: answer.status >= 300 ? parseError(answer.body) : undefined } };
     } catch (error) {
       this.counts.note(request.kind, { sent: body?.length ?? 0, received: 0 });
       if (error instanceof TransportError) return { error };

@@ -4,7 +4,7 @@
  */
 import { PeatError } from '../../base/errors.ts';
 import type { ListedObject, ListOptions } from '../medium.ts';
-import { type S3Client, UnusableAnswer } from './s3-client.ts';
+import { type S3Answer, type S3Client, UnusableAnswer } from './s3-client.ts';
 import { type ListPage, parseListPage } from './s3-xml.ts';
 
 export interface ListContext {
@@ -15,9 +15,11 @@ export interface ListContext {
   readonly description: string;
 }
 
+type DatedPage = ListPage & Pick<S3Answer, 'answeredAtMs'>;
+
 /** @throws RequestFailure, PeatError `MEDIUM_UNSUITABLE` */
 export async function listObjects(context: ListContext, prefix: string, options: ListOptions): Promise<ListedObject[]> {
-  const { after, stats = false, signal } = options;
+  const { after, stats = false, signal, onAnswer } = options;
   signal?.throwIfAborted();
   // Nothing under the prefix comes after a name that is behind all of it.
   if (after !== undefined && after > prefix && !after.startsWith(prefix)) return [];
@@ -26,7 +28,10 @@ export async function listObjects(context: ListContext, prefix: string, options:
   const query = { prefix: whole, ...(start === undefined ? {} : { 'start-after': context.storePrefix + start }) };
   const listed: ListedObject[] = [];
   let last = start === undefined ? undefined : context.storePrefix + start;
+  let isFirst = true;
   for await (const page of pages(context, query, signal)) {
+    if (isFirst) onAnswer?.(page.answeredAtMs);
+    isFirst = false;
     for (const { name: key, size, modifiedMs } of page.objects) {
       if (!key.startsWith(whole)) refuse(context, 'a listing shows objects that do not have the prefix');
       if (last !== undefined && !isBefore(last, key)) {
@@ -57,10 +62,10 @@ async function* pages(
   { client }: ListContext,
   query: Readonly<Record<string, string>>,
   signal: AbortSignal | undefined,
-): AsyncGenerator<ListPage, void> {
+): AsyncGenerator<DatedPage, void> {
   let continuation: string | undefined;
   do {
-    const page: ListPage = await client.send(
+    const page: DatedPage = await client.send(
       {
         kind: 'list',
         method: 'GET',
@@ -69,7 +74,7 @@ async function* pages(
       },
       (answer) => {
         if (answer.status !== 200) throw new UnusableAnswer(answer);
-        return parseListPage(answer.body);
+        return { ...parseListPage(answer.body), answeredAtMs: answer.answeredAtMs };
       },
     );
     yield page;

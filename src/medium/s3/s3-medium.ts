@@ -107,6 +107,10 @@ export class S3Medium implements Medium {
     return Number.isNaN(nowMs) ? undefined : nowMs;
   }
 
+  lastAnsweredAtMs(): number | undefined {
+    return this.#client.time.lastAnsweredAtMs();
+  }
+
   /** Gives its connections back. Its callers have ended what they began; a call that is under way is tried again on a new connection. Idempotent. */
   async close(): Promise<void> {
     this.#client.close();

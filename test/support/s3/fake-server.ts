@@ -14,6 +14,8 @@ export interface FakeServerOptions {
   /** Small by default, so that every test pages. */
   readonly pageSize?: number;
   readonly deviation?: Deviation | undefined;
+  /** What its clock shows, for the `Date` of its answers; undefined: none is sent. Default: this machine's. */
+  readonly dateMs?: () => number | undefined;
 }
 
 const ACCESS_KEY = 'fake-access-key';
@@ -30,13 +32,16 @@ export interface FakeServer {
   close(): Promise<void>;
 }
 
-export async function startFakeServer({ pageSize = 5, deviation }: FakeServerOptions = {}): Promise<FakeServer> {
+export async function startFakeServer({ pageSize = 5, deviation, dateMs = Date.now }: FakeServerOptions = {}): Promise<FakeServer> {
   const state: FakeState = { objects: new Map(), names: new SortedNames(), staleNames: [], pageSize, deviation };
   const requests: string[] = [];
   const headers: IncomingMessage['headers'][] = [];
   const server = createServer((request, response) => {
     requests.push(`${request.method} ${request.url}`);
     headers.push(request.headers);
+    response.sendDate = false;
+    const nowMs = dateMs();
+    if (nowMs !== undefined) response.setHeader('date', new Date(nowMs).toUTCString());
     void serve(state, request, response);
   });
   server.listen(0, '127.0.0.1');

@@ -83,6 +83,7 @@ function bound(inner: Medium): Partial<Medium> {
     delete: inner.delete.bind(inner),
     syncNames: inner.syncNames.bind(inner),
     nowMs: inner.nowMs.bind(inner),
+    lastAnsweredAtMs: inner.lastAnsweredAtMs.bind(inner),
   };
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { compactorLock, tryElection } from '../../../compactor/index.ts';
+import { compactorLeaseMs, compactorLock, tryElection } from '../../../compactor/index.ts';
 import { newNonce } from '../../../src/base/system.ts';
 import { namespaceLayout, recordName } from '../../../src/format/layout.ts';
 import { encodeRecord } from '../../../src/format/record.ts';
@@ -63,7 +63,10 @@ describe('a writer that closes', () => {
 
   it('leaves it to a compactor that is alive', async () => {
     const medium = new MemoryMedium({ system: nodeSystem, canAppend: true });
-    const held = await tryElection(compactorLock({ medium, system: nodeSystem, layout: namespaceLayout('items') }), 'compactorRound');
+    const held = await tryElection(compactorLock({ medium, system: nodeSystem, layout: namespaceLayout('items') }), {
+      site: 'compactorRound',
+      leaseMs: compactorLeaseMs(medium),
+    });
     expect(held).toBeDefined();
     await longTail(medium, 300);
     expect(await stats(await open(medium, { readOnly: true }))).toEqual({ root: 0, keys: 300 });

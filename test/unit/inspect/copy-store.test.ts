@@ -146,7 +146,7 @@ describe('copying a store', () => {
     const writer = world.openWriter();
     await world.append(writer, { a: 1 });
     const { medium, system: clock, layout } = world;
-    const base = await runAsync(readRootBase(layout, clock), { medium, system: clock });
+    const base = await runAsync(readRootBase(layout, { medium, system: clock }), { medium, system: clock });
     if (base === undefined) throw new Error('no root');
     await commitRoot({ medium, system: clock, layout }, nextRoot(base, clock, { drain: 1 }));
     const target = new MemoryMedium({ system: clock, canAppend: true });
@@ -166,7 +166,7 @@ describe('copying a store', () => {
     await world.init();
     await world.append(world.openWriter(), { a: 1 });
     const { medium, system: clock, layout } = world;
-    const base = await runAsync(readRootBase(layout, clock), { medium, system: clock });
+    const base = await runAsync(readRootBase(layout, { medium, system: clock }), { medium, system: clock });
     if (base === undefined) throw new Error('no root');
     await commitRoot({ medium, system: clock, layout }, nextRoot(base, clock, { drain: 1 }));
     const target = new MemoryMedium({ system: clock, canAppend: true });

@@ -17,7 +17,7 @@ beforeEach(async () => {
 });
 
 function root(): Root {
-  const reading = runBlocking(newestRoot(world.layout, world.system), world);
+  const reading = runBlocking(newestRoot(world.layout, world), world);
   if (reading === undefined) throw new Error('no root');
   return reading.root;
 }

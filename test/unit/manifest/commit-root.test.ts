@@ -30,7 +30,7 @@ function setUp(): {
 }
 
 async function baseOf(context: { system: VirtualSystem; medium: Medium }): Promise<RootBase> {
-  const base = await runAsync(readRootBase(layout, context.system), context);
+  const base = await runAsync(readRootBase(layout, context), context);
   if (base === undefined) throw new Error('there is no root');
   return base;
 }
@@ -67,10 +67,10 @@ describe('a root', () => {
   });
 
   test('is not built on where its own bytes are damaged', async () => {
-    const { system, medium, context } = setUp();
+    const { medium, context } = setUp();
     await createNamespace(context);
     await medium.putIfAbsent(rootName(layout, 1), Buffer.from('{"format":1}\ncrc32:00000000\n'));
-    await expect(runAsync(readRootBase(layout, system), context)).rejects.toMatchObject({ code: 'CORRUPT' });
+    await expect(runAsync(readRootBase(layout, context), context)).rejects.toMatchObject({ code: 'CORRUPT' });
   });
 
   test('that is known need not be read again', async () => {
@@ -78,7 +78,7 @@ describe('a root', () => {
     await createNamespace(context);
     const known = await baseOf(context);
     const faulty = new FaultyMedium(medium, { system });
-    const again = await runAsync(readRootBase(layout, system, known), { system, medium: faulty });
+    const again = await runAsync(readRootBase(layout, { system, medium: faulty }, known), { system, medium: faulty });
     expect(again?.root).toBe(known.root);
     expect(faulty.counts).toMatchObject({ get: 0, list: 1 });
   });

@@ -34,6 +34,7 @@ it('a reader whose listing was long on its way goes on, although the segment tha
     openAppend: (name) => inner.openAppend(name),
     syncNames: async () => {},
     nowMs: async () => undefined,
+    lastAnsweredAtMs: () => undefined,
     close: async () => {},
   };
   const reader = new NamespaceReader(

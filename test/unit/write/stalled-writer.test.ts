@@ -47,6 +47,7 @@ class StallingMedium {
       openAppend: async (name) => append(await inner.openAppend(name)),
       syncNames: (prefix) => inner.syncNames(prefix),
       nowMs: () => inner.nowMs(),
+      lastAnsweredAtMs: () => inner.lastAnsweredAtMs(),
       close: async () => undefined,
     };
   }
