@@ -13,6 +13,7 @@ export type { ScanOptions } from './datastore/scan-options.ts';
 export { Snapshot } from './datastore/snapshot.ts';
 export type { NamespaceStats } from './datastore/stats.ts';
 export { type CompactOptions, Store, type StoreStats } from './datastore/store.ts';
+export type { SyncOptions, SyncProgress, SyncReport } from './datastore/sync.ts';
 export {
   type Condition,
   DELETE,

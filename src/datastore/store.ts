@@ -18,6 +18,7 @@ import type { Bucket, BucketStats } from '../medium/s3/bucket.ts';
 import { runAsync } from '../medium/steps.ts';
 import { Namespace } from './namespace.ts';
 import { checkCompactorOptions, type NamespaceOptions, type ResolvedOptions, type Warning } from './options.ts';
+import type { SyncOptions, SyncReport } from './sync.ts';
 import { type TailSize, tailSize } from './tail-size.ts';
 
 export interface CompactOptions {
@@ -155,6 +156,18 @@ export class Store {
     if (this.#bucket === undefined) return {};
     const { bucketStats } = await import('../medium/s3/bucket.ts');
     return { bucket: bucketStats(this.#bucket) };
+  }
+
+  /**
+   * Brings this machine's cache level with the newest roots: fetches what it lacks of their tables. A store without a cache has nothing to do.
+   *
+   * @throws PeatError `NAMESPACE_NOT_FOUND`, `STORAGE`; AggregateError of all failures after everything else was fetched
+   * @example const { bytesFetched } = await store.sync({ namespace: 'runs', prefix: 'run/' });
+   */
+  async sync(options: SyncOptions = {}): Promise<SyncReport> {
+    this.#checkOpen();
+    const { syncStore } = await import('./sync.ts');
+    return await syncStore({ ...this.#context(options.signal), bucket: this.#bucket, namespaces: () => this.namespaces() }, options);
   }
 
   /** Creates a namespace. True if it was not there. A namespace that was dropped starts empty. */
