@@ -55,8 +55,14 @@ describe('peat in a bucket', () => {
     await ok(runPeat(['import', location, '-n', 'runs'], { env: here, stdin: entries }));
     await peat('put', location, '-n', 'jobs', 'a', '1');
     await peat('compact', location);
-    expect(JSON.parse(await peat('sync', location, '-n', 'jobs', '--json'))).toMatchObject({ namespaces: ['jobs'], tables: 1, tablesFetched: 1 });
-    expect(await peat('sync', location)).toMatch(/^2 namespaces, \d+ tables: fetched \d+ of them, [1-9]\d* bytes, with \d+ requests in all; [1-9]/);
+    expect(JSON.parse(await peat('sync', location, '-n', 'jobs', '--json'))).toMatchObject({
+      namespaces: ['jobs'],
+      tables: 1,
+      tablesFetched: 1,
+    });
+    expect(await peat('sync', location)).toMatch(
+      /^2 namespaces, \d+ tables: fetched \d+ of them, [1-9]\d* bytes, with \d+ requests in all; [1-9]/,
+    );
     expect(JSON.parse(await peat('sync', location, '--prefix', 'run/', '--json'))).toMatchObject({
       tablesFetched: 0,
       bytesFetched: 0,
