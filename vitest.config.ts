@@ -7,6 +7,8 @@ const project = (name: string, testTimeout: number) => ({
 
 export default defineConfig({
   test: {
+    // Nothing of what tests do in buckets goes into the user's own cache; those that want one say where.
+    env: { PEAT_CACHE_BYTES: 'off' },
     // Many tests wait: for processes, for a virtual minute of pauses, for a server.
     maxWorkers: availableParallelism() + 1,
     reporters: ['default', './.ci/tally.ts'],

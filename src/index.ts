@@ -12,7 +12,8 @@ export type { NamespaceOptions, OpenOptions, Warning } from './datastore/options
 export type { RecentScanOptions, ScanOptions } from './datastore/scan-options.ts';
 export { Snapshot } from './datastore/snapshot.ts';
 export type { NamespaceStats } from './datastore/stats.ts';
-export { type CompactOptions, Store } from './datastore/store.ts';
+export { type CompactOptions, Store, type StoreStats } from './datastore/store.ts';
+export type { SyncOptions, SyncProgress, SyncReport } from './datastore/sync.ts';
 export {
   type Condition,
   DELETE,
@@ -34,6 +35,11 @@ export type { TicketStatus } from './lock/lock-status.ts';
 export type { NamedLock, NamedLockOptions, StructuralLockOptions } from './lock/named-lock.ts';
 export type { AppendFile, BlockingMedium, ByteRange, ListedObject, ListOptions, Medium, PutOptions, Watermark } from './medium/medium.ts';
 export { MemoryMedium, type MemoryMediumOptions } from './medium/memory-medium.ts';
+export type { BucketStats } from './medium/s3/bucket.ts';
+export type { CacheOptions } from './medium/s3/cache-settings.ts';
+export type { RequestCount, RequestKind } from './medium/s3/request-counts.ts';
+export type { CostEstimate } from './medium/s3/request-price.ts';
 export type { S3Options } from './medium/s3/s3-target.ts';
+export type { TableCacheStats } from './medium/s3/table-cache.ts';
 export type { ReadOptions, RecentReadOptions } from './read/namespace-reader.ts';
 export type { AppendToken, Durability } from './write/namespace-writer.ts';

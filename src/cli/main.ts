@@ -17,6 +17,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = 
   list: () => import('./commands/list.ts'),
   watch: () => import('./commands/watch.ts'),
   stats: () => import('./commands/stats.ts'),
+  sync: () => import('./commands/sync.ts'),
   namespace: () => import('./commands/namespace.ts'),
   lock: () => import('./commands/lock.ts'),
   import: () => import('./commands/import.ts'),

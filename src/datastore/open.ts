@@ -8,7 +8,9 @@ import { DEFAULT_CONSTANTS, decodeStoreFile, newStoreFile, type StoreFile } from
 import type { LockTracer } from '../lock/lock-tracer.ts';
 import { FileMedium } from '../medium/file-medium.ts';
 import type { Medium } from '../medium/medium.ts';
-import { type LocationOptions, openLocation } from '../medium/open-location.ts';
+import { isBucketLocation, type LocationOptions, openLocation } from '../medium/open-location.ts';
+import type { Bucket } from '../medium/s3/bucket.ts';
+import type { CacheSettings } from '../medium/s3/cache-settings.ts';
 import { type OpenOptions, type ResolvedOptions, resolveOptions } from './options.ts';
 import { Store } from './store.ts';
 
@@ -26,16 +28,18 @@ import { Store } from './store.ts';
 export async function open(location: string | Medium, options: OpenOptions = {}): Promise<Store> {
   const resolved = resolveOptions(options);
   const { system, tracer } = await withTracer(options.system ?? nodeSystem, resolved);
+  const cache = await bucketCache(location, options);
   const medium = isMedium(location)
     ? location
     : await openLocation(location, locationOptions({ create: resolved.create, options, system }));
   try {
     const file = await readStoreFile(medium);
-    if (file !== undefined) return await openExisting(file, { location, medium, options, system, tracer });
+    const context = { location, medium, options, system, tracer, cache };
+    if (file !== undefined) return await openExisting(file, context);
     if (!resolved.create) throw new PeatError('STORE_NOT_FOUND', `there is no store at ${describe(location)}`);
     refuseAppend(medium, medium.canAppend);
     const created = await createStore(medium, { options, system });
-    return await openExisting(created, { location, medium, options, system, tracer });
+    return await openExisting(created, context);
   } catch (error) {
     if (typeof location === 'string') await medium.close();
     throw error;
@@ -81,12 +85,26 @@ async function readStoreFile(medium: Medium): Promise<StoreFile | undefined> {
   return bytes === undefined ? undefined : decodeStoreFile(bytes);
 }
 
+interface OpenContext {
+  readonly location: string | Medium;
+  readonly medium: Medium;
+  readonly options: OpenOptions;
+  readonly system: System;
+  readonly tracer: LockTracer | undefined;
+  /** Where tables of a bucket are cached. */
+  readonly cache: CacheSettings | undefined;
+}
+
+/** Checked before anything is sent. @throws TypeError, RangeError */
+async function bucketCache(location: string | Medium, { s3 }: OpenOptions): Promise<CacheSettings | undefined> {
+  if (typeof location !== 'string' || !isBucketLocation(location)) return undefined;
+  const { cacheSettings } = await import('../medium/s3/cache-settings.ts');
+  return cacheSettings(s3?.cache, { env: process.env });
+}
+
 /** The store says itself how it is written, whatever this process was told. */
-async function openExisting(
-  file: StoreFile,
-  context: { location: string | Medium; medium: Medium; options: OpenOptions; system: System; tracer: LockTracer | undefined },
-): Promise<Store> {
-  const { location, medium, options, system, tracer } = context;
+async function openExisting(file: StoreFile, context: OpenContext): Promise<Store> {
+  const { location, medium, options, system, tracer, cache } = context;
   const resolved = resolveOptions(options);
   if (!resolved.readOnly) checkWriterFeatures(file, STORE_FILE);
   const canAppend = file.segments === 'appended';
@@ -99,7 +117,17 @@ async function openExisting(
   }
   if (!resolved.readOnly) refuseAppend(medium, canAppend);
   const reopened = await reopenAs(file, { location, medium, options, system });
-  return new Store({ medium: reopened, system, tracer, file, ownsMedium: true }, resolved);
+  const bucket = await bucketOf(reopened, { cache, storeId: file.storeId, system });
+  return new Store({ medium: bucket?.medium ?? reopened, bucket, system, tracer, file, ownsMedium: true }, resolved);
+}
+
+async function bucketOf(
+  medium: Medium,
+  { cache, storeId, system }: { cache: CacheSettings | undefined; storeId: string; system: System },
+): Promise<Bucket | undefined> {
+  if (medium instanceof FileMedium) return undefined;
+  const [{ S3Medium }, { openBucket }] = await Promise.all([import('../medium/s3/s3-medium.ts'), import('../medium/s3/bucket.ts')]);
+  return medium instanceof S3Medium ? openBucket(medium, { settings: cache, storeId, system }) : undefined;
 }
 
 /** With the form of segments and the modes that the store asks for. */

@@ -14,9 +14,11 @@ import type { TicketLock } from '../lock/ticket-lock.ts';
 import { listLog } from '../log/log-listing.ts';
 import { newestRoot } from '../manifest/newest-root.ts';
 import type { Medium } from '../medium/medium.ts';
+import type { Bucket, BucketStats } from '../medium/s3/bucket.ts';
 import { runAsync } from '../medium/steps.ts';
 import { Namespace } from './namespace.ts';
 import { checkCompactorOptions, type NamespaceOptions, type ResolvedOptions, type Warning } from './options.ts';
+import type { SyncOptions, SyncReport } from './sync.ts';
 import { type TailSize, tailSize } from './tail-size.ts';
 
 export interface CompactOptions {
@@ -25,6 +27,12 @@ export interface CompactOptions {
   readonly signal?: AbortSignal | undefined;
   /** How long to wait for another compactor to finish, ms. Default 60,000. */
   readonly maxWaitMs?: number;
+}
+
+/** Facts about a store as a whole; those of its namespaces are theirs to tell. */
+export interface StoreStats {
+  /** What this open store has moved; undefined if it is not in a bucket. */
+  readonly bucket?: BucketStats;
 }
 
 /** A tail is long, and worth a pass by a writer, beyond either of these: segments and records together, and their bytes. */
@@ -47,6 +55,7 @@ export class Store {
   readonly file: StoreFile;
   readonly #medium: Medium;
   readonly #ownsMedium: boolean;
+  readonly #bucket: Bucket | undefined;
   readonly #system: System;
   readonly #tracer: LockTracer | undefined;
   readonly #options: ResolvedOptions;
@@ -64,10 +73,18 @@ export class Store {
 
   /** @internal */
   constructor(
-    context: { medium: Medium; system: System; tracer: LockTracer | undefined; file: StoreFile; ownsMedium: boolean },
+    context: {
+      medium: Medium;
+      bucket?: Bucket | undefined;
+      system: System;
+      tracer: LockTracer | undefined;
+      file: StoreFile;
+      ownsMedium: boolean;
+    },
     options: ResolvedOptions,
   ) {
     this.#ownsMedium = context.ownsMedium;
+    this.#bucket = context.bucket;
     this.file = context.file;
     this.#medium = context.medium;
     this.#system = context.system;
@@ -133,6 +150,26 @@ export class Store {
       if (isPeatError(error, 'CORRUPT') || isPeatError(error, 'UNSUPPORTED_VERSION')) return true;
       throw error;
     }
+  }
+
+  /** What this store has moved so far: for a store in a bucket its requests, bytes, their cost, and what the cache saved. */
+  async stats(): Promise<StoreStats> {
+    this.#checkOpen();
+    if (this.#bucket === undefined) return {};
+    const { bucketStats } = await import('../medium/s3/bucket.ts');
+    return { bucket: bucketStats(this.#bucket) };
+  }
+
+  /**
+   * Brings this machine's cache level with the newest roots: fetches what it lacks of their tables. A store without a cache has nothing to do.
+   *
+   * @throws PeatError `NAMESPACE_NOT_FOUND`, `STORAGE`; AggregateError of all failures after everything else was fetched
+   * @example const { bytesFetched } = await store.sync({ namespace: 'runs', prefix: 'run/' });
+   */
+  async sync(options: SyncOptions = {}): Promise<SyncReport> {
+    this.#checkOpen();
+    const { syncStore } = await import('./sync.ts');
+    return await syncStore({ ...this.#context(options.signal), bucket: this.#bucket, namespaces: () => this.namespaces() }, options);
   }
 
   /** Creates a namespace. True if it was not there. A namespace that was dropped starts empty. */
@@ -209,7 +246,7 @@ export class Store {
     for (const name of options.namespaces ?? []) checkNamespaceName(name);
     const { constants } = this.file;
     const owed = await this.#owedMarkers();
-    await runCompactor({ medium: this.#medium, system: this.#system, tracer: this.#tracer, owed, constants }, options);
+    await runCompactor({ medium: this.#mergeMedium, system: this.#system, tracer: this.#tracer, owed, constants }, options);
   }
 
   /**
@@ -316,6 +353,11 @@ export class Store {
     await this.close();
   }
 
+  /** What compactions read tables from. */
+  get #mergeMedium(): Medium {
+    return this.#bucket?.mergeMedium ?? this.#medium;
+  }
+
   #context(signal?: AbortSignal): { medium: Medium; system: System; signal: AbortSignal | undefined } {
     return { medium: this.#medium, system: this.#system, signal };
   }
@@ -418,7 +460,7 @@ export class Store {
 
   #passContext(name: string): PassContext {
     const log = (message: string): void => this.#warn('compaction-failed', name, message);
-    return { medium: this.#medium, system: this.#system, layout: namespaceLayout(name), constants: this.file.constants, log };
+    return { medium: this.#mergeMedium, system: this.#system, layout: namespaceLayout(name), constants: this.file.constants, log };
   }
 
   #warn(code: Warning['code'], namespace: string, message: string, cause?: unknown): void {

@@ -7,7 +7,7 @@ import type { Medium } from '../../src/medium/medium.ts';
 import { MemoryMedium } from '../../src/medium/memory-medium.ts';
 import { probeMedium } from '../../src/medium/probe.ts';
 import { sweepTmp } from '../../src/medium/sweep-tmp.ts';
-import { BUCKET_NAME, openBucket, REAL_SERVER, SKIPPED } from '../support/s3/buckets.ts';
+import { BUCKET_NAME, openBucket, openCachedBucket, REAL_SERVER, SKIPPED } from '../support/s3/buckets.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
 
 const system = nodeSystem;
@@ -21,7 +21,7 @@ const localMedia: Record<string, () => Medium | Promise<Medium>> = {
   'files with modes': () => FileMedium.open(temporaryDirectory(), { fileMode: 0o640, directoryMode: 0o750 }),
 };
 
-const inBucket = { [BUCKET_NAME]: () => openBucket()() };
+const inBucket = { [BUCKET_NAME]: () => openBucket()(), [`${BUCKET_NAME}, with a cache`]: () => openCachedBucket()() };
 const media: Record<string, () => Medium | Promise<Medium>> = REAL_SERVER === undefined ? { ...localMedia, ...inBucket } : inBucket;
 
 const bytes = (text: string): Buffer => Buffer.from(text);

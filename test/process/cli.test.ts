@@ -203,6 +203,13 @@ describe('namespace, stats, compact', () => {
     expect((await runPeat(['stats', store])).stdout).toMatch(/^default +1 +1 +1 +1 +2 /m);
     expect(await runPeat(['list', store])).toEqual(ok('a\nb\n'));
   });
+
+  it('has nothing to sync in a directory, and says so', async () => {
+    const store = await newStore();
+    expect(await runPeat(['sync', store])).toEqual(ok('nothing to do: the store is not in a bucket, so it has no cache\n'));
+    expect(JSON.parse((await runPeat(['sync', store, '--json'])).stdout)).toMatchObject({ nothingToDo: 'no-bucket', tables: 0 });
+    expect(await runPeat(['sync', store, '--all'])).toMatchObject({ code: 2 });
+  });
 });
 
 describe('watch', () => {

@@ -2,6 +2,7 @@
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { S3Medium } from '../../src/medium/s3/s3-medium.ts';
 import { type Ran, runPeat } from '../support/run-peat.ts';
 import { newBucketPlace } from '../support/s3/buckets.ts';
 import { temporaryDirectory } from '../support/temporary-directory.ts';
@@ -38,6 +39,69 @@ describe('peat in a bucket', () => {
     expect(await peat('backup', location, directory)).toContain('verified');
     expect(await peat('backup', directory, `${location}/back`)).toContain('verified');
     for (const copy of [directory, `${location}/back`]) expect((await peat('get', copy, 'hits')).trim()).toBe('5');
+  });
+
+  it('brings a cache level with the store, reads from it, and says what was asked of the bucket', async () => {
+    const { location, env } = await newBucketPlace();
+    const cache = join(temporaryDirectory(), 'cache');
+    const here = { ...NEUTRAL, ...env, PEAT_CACHE_BYTES: String(64 * 1024 * 1024), PEAT_CACHE_DIR: cache };
+    const peat = (...args: string[]): Promise<string> => ok(runPeat(args, { env: here }));
+    const bucketOf = async (): Promise<unknown> => {
+      const lines = (await peat('stats', location, '--json')).trim().split('\n');
+      return (JSON.parse(lines.at(-1) as string) as { bucket: unknown }).bucket;
+    };
+    const entries = Array.from({ length: 500 }, (_, i) => JSON.stringify({ key: `run/${i}`, value: 'x'.repeat(i) })).join('\n');
+    await peat('init', location);
+    await ok(runPeat(['import', location, '-n', 'runs'], { env: here, stdin: entries }));
+    await peat('put', location, '-n', 'jobs', 'a', '1');
+    await peat('compact', location);
+    expect(JSON.parse(await peat('sync', location, '-n', 'jobs', '--json'))).toMatchObject({
+      namespaces: ['jobs'],
+      tables: 1,
+      tablesFetched: 1,
+    });
+    expect(await peat('sync', location)).toMatch(
+      /^2 namespaces, \d+ tables: fetched \d+ of them, [1-9]\d* bytes, with \d+ requests in all; [1-9]/,
+    );
+    expect(JSON.parse(await peat('sync', location, '--prefix', 'run/', '--json'))).toMatchObject({
+      tablesFetched: 0,
+      bytesFetched: 0,
+      cache: { directory: cache },
+    });
+    expect((await peat('list', location, '-n', 'runs')).trim().split('\n')).toHaveLength(500);
+    expect(await bucketOf()).toMatchObject({
+      requests: { put: { requests: 0 }, get: { requests: expect.any(Number) }, list: { requests: expect.any(Number) } },
+      cost: { isEstimate: true, dollars: expect.any(Number) },
+      cache: { directory: cache, bytesMax: 64 * 1024 * 1024 },
+    });
+    const text = await peat('stats', location);
+    expect(text).toMatch(/^requests of this command: PUT 0, GET \d+, HEAD \d+, LIST \d+, DELETE 0; 0 of them retries/m);
+    expect(text).toMatch(/^estimated at \$0\.0\d+ \(AWS S3 Standard, us-east-1/m);
+    expect(text).not.toContain(env['AWS_SECRET_ACCESS_KEY']);
+    // Without one there is nothing to bring level.
+    const off = { env: { ...here, PEAT_CACHE_BYTES: 'off' } };
+    expect(await ok(runPeat(['sync', location], off))).toMatch(/^nothing to do: this machine caches nothing/);
+    expect(await ok(runPeat(['stats', location], off))).toMatch(/^cache: none/m);
+    const wrong = await runPeat(['get', location, 'a'], { env: { ...here, PEAT_CACHE_BYTES: '1GB' } });
+    expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining('"1GB"') });
+  });
+
+  it('goes on with a sync where tables fail, and names them', async () => {
+    const { location, env } = await newBucketPlace();
+    const here = { ...NEUTRAL, ...env, PEAT_CACHE_BYTES: String(64 * 1024 * 1024), PEAT_CACHE_DIR: temporaryDirectory() };
+    const peat = (...args: string[]): Promise<string> => ok(runPeat(args, { env: here }));
+    await peat('init', location);
+    for (const namespace of ['one', 'three', 'two']) await peat('put', location, '-n', namespace, 'a', '1');
+    await peat('compact', location);
+    const medium = await S3Medium.open(location, { env });
+    const files = [...(await medium.list('ns/one/shard/')), ...(await medium.list('ns/two/shard/'))].map(({ name }) => name);
+    await medium.delete(files);
+    await medium.close();
+    const { code, stdout, stderr } = await runPeat(['sync', location], { env: here });
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(files).toHaveLength(2);
+    for (const name of files) expect(stderr).toContain(name);
+    expect(JSON.parse(await peat('sync', location, '-n', 'three', '--json'))).toMatchObject({ tables: 1, tablesFetched: 0 });
   });
 
   it('takes credentials and region from a profile, and from a process that a profile names', async () => {

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MemoryMedium, nodeSystem, type OpenOptions, open, type Store } from '../../src/index.ts';
 import type { Medium } from '../../src/medium/medium.ts';
-import { BUCKET_NAME, openBucket, REAL_SERVER, SKIPPED } from './s3/buckets.ts';
+import { BUCKET_NAME, openBucket, openCachedBucket, REAL_SERVER, SKIPPED } from './s3/buckets.ts';
 
 export { SKIPPED };
 
@@ -43,12 +43,12 @@ function files(segments: 'appended' | 'framed'): Place {
   };
 }
 
-function bucket(): Place {
+function bucket({ isCached }: { isCached: boolean }): Place {
   return {
-    name: BUCKET_NAME,
+    name: isCached ? `${BUCKET_NAME}, with a cache` : BUCKET_NAME,
     isBlocking: false,
     make: () => {
-      const openHere = openBucket();
+      const openHere = isCached ? openCachedBucket() : openBucket();
       const media: Promise<Medium>[] = [];
       return {
         open: async (options) => {
@@ -73,4 +73,6 @@ const LOCAL_PLACES: readonly Place[] = [
   files('framed'),
 ];
 
-export const PLACES: readonly Place[] = REAL_SERVER === undefined ? [...LOCAL_PLACES, bucket()] : [bucket()];
+const BUCKETS: readonly Place[] = [bucket({ isCached: false }), bucket({ isCached: true })];
+
+export const PLACES: readonly Place[] = REAL_SERVER === undefined ? [...LOCAL_PLACES, ...BUCKETS] : BUCKETS;

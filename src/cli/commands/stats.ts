@@ -1,5 +1,6 @@
 /** `peat stats`: facts about a store and its namespaces. */
 import type { NamespaceStats } from '../../datastore/stats.ts';
+import { bucketText } from '../bucket-text.ts';
 import { type Command, EXIT_OK, type Invocation, stringOption } from '../command.ts';
 import { withStore } from '../store-access.ts';
 
@@ -10,10 +11,11 @@ export const command: Command = {
     summary: 'Show facts about a store',
     details:
       'Entries count a key once for each table that has it. The tail is what no root has absorbed yet: a long one says that no compactor keeps up. ' +
-      'Dropped files wait for the retention (15 minutes) to pass.',
+      'Dropped files wait for the retention (15 minutes) to pass. For a store in a bucket it also says what this very command asked of it: requests, bytes, ' +
+      'an estimate of what that costs at list prices, and what the cache on this machine saved.',
     options: {
       namespace: { type: 'string', short: 'n', placeholder: 'NAMESPACE', help: 'only this namespace (default: all)' },
-      json: { type: 'boolean', help: 'a JSON object a namespace' },
+      json: { type: 'boolean', help: 'a JSON object a namespace; for a bucket, a last one with its requests' },
     },
     positionals: [1, 1],
     examples: ['peat stats ./index', 'peat stats ./index -n runs --json'],
@@ -32,10 +34,15 @@ export const command: Command = {
         if (output.json) await output.jsonLine({ namespace: name, ...stats });
         else rows.push(toRow(name, stats));
       }
-      if (output.json) return;
+      const { bucket } = await store.stats();
+      if (output.json) {
+        if (bucket !== undefined) await output.jsonLine({ bucket });
+        return;
+      }
       await output.line(`store ${store.file.storeId} at ${store.description}, segments ${store.file.segments}`);
       if (rows.length === 0) await output.line('no namespaces');
       else for (const line of toTable([HEAD, ...rows])) await output.line(line);
+      if (bucket !== undefined) for (const line of bucketText(bucket)) await output.line(line);
     });
     return EXIT_OK;
   },

@@ -9,9 +9,12 @@ export interface RequestCount {
 }
 
 const NONE: RequestCount = { requests: 0, bytesSent: 0, bytesReceived: 0 };
+const KINDS: readonly RequestKind[] = ['put', 'get', 'head', 'list', 'delete'];
 
 export class RequestCounts {
   readonly #kinds = new Map<RequestKind, RequestCount>();
+  /** Attempts beyond the first of their request; they are in the counts of their kind, too. */
+  retries = 0;
 
   note(kind: RequestKind, { sent, received }: { sent: number; received: number }): void {
     const { requests, bytesSent, bytesReceived } = this.of(kind);
@@ -25,5 +28,10 @@ export class RequestCounts {
   /** Requests so far, by kind: `{ put: 2, list: 1 }`. */
   requests(): Readonly<Partial<Record<RequestKind, number>>> {
     return Object.fromEntries([...this.#kinds].map(([kind, { requests }]) => [kind, requests]));
+  }
+
+  /** Each kind, those without a request included. */
+  all(): Readonly<Record<RequestKind, RequestCount>> {
+    return Object.fromEntries(KINDS.map((kind) => [kind, this.of(kind)])) as Record<RequestKind, RequestCount>;
   }
 }

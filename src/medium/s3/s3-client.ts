@@ -90,6 +90,7 @@ export class S3Client {
           code: answer?.error?.code,
         });
       let outcome: Outcome;
+      if (attempts > 1) this.counts.retries++;
       try {
         outcome = await this.#attempt(request);
         if (!renewed && 'answer' in outcome && EXPIRED_CODES.has(outcome.answer.error?.code ?? '')) {

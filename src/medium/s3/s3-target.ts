@@ -9,6 +9,7 @@
  */
 import { PeatError } from '../../base/errors.ts';
 import { show } from '../../base/key.ts';
+import type { CacheOptions } from './cache-settings.ts';
 
 /** Options of a store in a bucket; each has a default from the environment or here. None of them holds a secret. */
 export interface S3Options {
@@ -26,6 +27,8 @@ export interface S3Options {
   readonly encryption?: 'AES256' | 'aws:kms' | 'aws:kms:dsse';
   /** With `aws:kms`: the key's id. Default: the account's key for S3. */
   readonly kmsKeyId?: string;
+  /** Where tables are cached on this machine, and how much of them; false: nowhere. Default: as `PEAT_CACHE_DIR` and `PEAT_CACHE_BYTES` say. */
+  readonly cache?: false | CacheOptions;
 }
 
 export interface S3Target {

@@ -1,6 +1,10 @@
 /** A bucket for tests, and places in it: of the real server in the project `s3`, else of a strict one in memory. */
 import { inject } from 'vitest';
+import { nodeSystem } from '../../../src/base/system.ts';
+import type { Medium } from '../../../src/medium/medium.ts';
+import { openBucket as cachedBucket } from '../../../src/medium/s3/bucket.ts';
 import { S3Medium, type S3MediumOptions } from '../../../src/medium/s3/s3-medium.ts';
+import { temporaryDirectory } from '../temporary-directory.ts';
 import { FAKE_BUCKET } from './fake-operations.ts';
 import { type FakeServer, startFakeServer } from './fake-server.ts';
 import type { RealServer } from './real-server.ts';
@@ -40,4 +44,11 @@ export function openBucket(): (options?: S3MediumOptions) => Promise<S3Medium> {
     const { location, env } = await place;
     return await S3Medium.open(location, { env, ...options });
   };
+}
+
+/** The same behind a cache of tables, which all handles on the place share, as processes of one machine do. */
+export function openCachedBucket(): (options?: S3MediumOptions) => Promise<Medium> {
+  const open = openBucket();
+  const settings = { directory: temporaryDirectory(), bytesMax: 64 * 1024 * 1024 };
+  return async (options) => cachedBucket(await open(options), { settings, storeId: 'the store of a test', system: nodeSystem }).medium;
 }
