@@ -1,0 +1,193 @@
+/**
+ * The plots of plays: each brings about, again and again with other details, what some family of rules is about. None of them knows what a rule says:
+ * whether a promise was broken is for the simulation's checks to find.
+ */
+import { SHARED_KEYS } from './updater.ts';
+import type { Feed, Player, Spot, Stage } from './stage.ts';
+import type { WindowName } from './windows.ts';
+
+export type Plot = (stage: Stage) => Promise<void>;
+
+const OWN = 'k0';
+const MIXED = 'm-play';
+
+/** Somebody has written, so that the namespace is there. */
+async function begin(stage: Stage): Promise<void> {
+  const first = await stage.player('first');
+  await first.put(first.key(OWN));
+  await first.close();
+}
+
+/** Some way into what one process does when it writes: what it goes by was read, and nobody has seen anything of it. */
+function beforeFrame({ world: { scenario }, random }: Stage): Spot {
+  if (scenario.medium.canAppend) return { at: 'segment begin', step: random.pick(['before', 'after']) };
+  return { at: 'frame put', step: 'before' };
+}
+
+/** Its frame is there. */
+function afterFrame({ world: { scenario }, random }: Stage): Spot {
+  if (scenario.medium.canAppend) return { at: 'sync', step: random.pick(['before', 'after']) };
+  return { at: 'frame put', step: 'after' };
+}
+
+/** A writer is suspended before its frame is there, and a compactor before it puts the root that cuts that off, or is about to. */
+async function cutOff(stage: Stage): Promise<void> {
+  const { random } = stage;
+  await begin(stage);
+  const [writer, compactor, reader] = [await stage.player('writer'), await stage.player('compactor'), await stage.player('reader')];
+  const key = writer.key(OWN);
+  if (!stage.world.scenario.medium.canAppend && random.chance(0.5)) await writer.put(key);
+  const opened = stage.number;
+  const which = random.pick(['drain', 'horizon'] as const);
+  let isSeen = false;
+  const putting = compactor.hold({ at: 'root put', step: 'before', root: (root) => root[which] > opened }, () => isSeen);
+  const begun = writer.hold(beforeFrame(stage), () => putting.isHeld);
+  const isThere = writer.hold(afterFrame(stage), () => isSeen && !putting.isHeld && compactor.isIdle);
+  if (random.chance(0.5)) isThere.skip();
+  const written = writer.put(key);
+  await stage.until(() => begun.isHeld || writer.isIdle);
+  await stage.age(compactor, { until: () => putting.isHeld, feed: 'dies' });
+  await stage.until(() => isThere.isHeld || writer.isIdle, 20_000);
+  // Who reads may finish the drain, and then what is about to be cut off is not.
+  const reading = random.chance(0.5) ? reader.read(key) : undefined;
+  await stage.until(() => reader.isIdle && writer.isIdle, random.pick([1000, 20_000]));
+  isSeen = true;
+  stage.check();
+  await stage.until(() => compactor.isIdle);
+  await (await stage.player('second')).read(key);
+  await Promise.all([written, reading]);
+  await reader.read(key);
+}
+
+/** A writer is suspended behind its frame until nobody knows any more what became of it; and what it wrote was replaced meanwhile. */
+async function forgotten(stage: Stage): Promise<void> {
+  const { random, world } = stage;
+  await begin(stage);
+  const [writer, compactor, updater] = [await stage.player('writer'), await stage.player('compactor'), await stage.player('updater')];
+  if (random.chance(0.5)) await stage.feed('dies');
+  if (random.chance(0.5)) await compactor.compact();
+  const opened = stage.number;
+  const isForgotten = (): boolean => {
+    const { root } = stage;
+    const text = writer.segmentText;
+    return root !== undefined && root.horizon > opened && !root.absorbed.has(text) && !stage.hasSegment(text);
+  };
+  const isThere = writer.hold(afterFrame(stage), stage.happensLater(random.between(61_000, 120_000)));
+  if (world.scenario.medium.isRemote && random.chance(0.5)) isThere.skip();
+  const checking = writer.hold({ at: 'root list', step: 'before' }, isForgotten);
+  const written = writer.putMixed(MIXED);
+  await stage.until(() => checking.isHeld || writer.isIdle);
+  await updater.update(MIXED);
+  await stage.age(compactor, { until: isForgotten, feed: random.pick<Feed>(['dies', 'deletes']) });
+  await written;
+  await updater.read(MIXED);
+}
+
+/** A reader is suspended between its looks, while passes absorb what it is about to read, and delete it. */
+async function overtaken(stage: Stage): Promise<void> {
+  const { random } = stage;
+  await begin(stage);
+  const [updater, compactor, reader] = [await stage.player('updater'), await stage.player('compactor'), await stage.player('reader')];
+  const [key = '', other = ''] = random.some(SHARED_KEYS).concat(SHARED_KEYS);
+  if (random.chance(0.5)) await reader.read(key);
+  if (random.chance(0.3)) await updater.update(key);
+  if (random.chance(0.3)) await compactor.compact();
+  await updater.update(key);
+  const windows: readonly WindowName[] = ['log list', 'root list', 'root get', 'record get', 'record get'];
+  const between = reader.hold({ at: random.pick(windows), step: random.pick(['before', 'after']) }, stage.passesOn(random.between(2, 4)));
+  const reading = reader.read(key);
+  await stage.until(() => between.isHeld || reader.isIdle);
+  const hasUpdates = random.chance(0.5);
+  while (between.isHeld) {
+    if (hasUpdates) await updater.update(random.pick([key, other]));
+    else await stage.feed('closes');
+    await compactor.compact();
+    await stage.sleep(random.between(1, 5000));
+  }
+  await reading;
+}
+
+/** An updater is suspended before it puts a record whose number is used, absorbed and deleted meanwhile; a reader on its way to the first one finds the second. */
+async function putAgain(stage: Stage): Promise<void> {
+  const { random } = stage;
+  await begin(stage);
+  const compactor = await stage.player('compactor');
+  const [slow, fast, reader] = [await stage.player('slow'), await stage.player('fast'), await stage.player('reader')];
+  const key = random.pick(SHARED_KEYS);
+  if (random.chance(0.3)) await fast.update(key);
+  if (random.chance(0.5)) await reader.read(key);
+  let record = '';
+  const putting = slow.hold({ at: 'record put', step: 'before' }, () => record !== '' && !stage.has(record));
+  const looking = reader.hold({ at: 'record get', step: 'before' }, () => (stage.puts.get(record) ?? 0) > 1);
+  const checking = slow.hold({ at: random.pick<WindowName>(['record put', 'root list']), step: 'after' }, () => reader.isIdle);
+  const updating = slow.update(key);
+  await stage.until(() => putting.isHeld || slow.isIdle);
+  await fast.update(key);
+  const reading = reader.read(key);
+  await stage.until(() => looking.isHeld || reader.isIdle);
+  record = looking.name ?? '';
+  while (putting.isHeld && !slow.isIdle && stage.passes < 6) {
+    await compactor.compact();
+    if (putting.isHeld) await fast.update(key);
+    await stage.sleep(random.between(1, 3000));
+  }
+  await reading;
+  await reader.read(key);
+  await stage.until(() => !checking.isHeld);
+  await updating;
+}
+
+/** More than a compactor takes in at once, and most of it was left by the dead. */
+async function backlog(stage: Stage): Promise<void> {
+  const { random } = stage;
+  await begin(stage);
+  const compactor = await stage.player('compactor');
+  for (let i = random.between(8, 24); i > 0; i--) await stage.feed(random.chance(0.8) ? 'dies' : 'closes');
+  const bytesMax = random.pick([1, 100, 2000]);
+  const { number } = stage;
+  await stage.age(compactor, { until: () => (stage.root?.horizon ?? 0) > number, feed: random.pick<Feed>(['dies', 'closes']), bytesMax });
+}
+
+/** A compactor is suspended after its root is there, or before it cleans up, while another one is on its way to the next. */
+async function twoCompactors(stage: Stage): Promise<void> {
+  const { random } = stage;
+  await begin(stage);
+  const [one, other] = [await stage.player('one'), await stage.player('other')];
+  if (random.chance(0.5)) await one.compact();
+  await stage.feed('closes');
+  const late: Spot = random.pick<Spot>([
+    { at: 'root put', step: 'after' },
+    { at: 'table list', step: 'before' },
+    { at: 'delete', step: 'before' },
+  ]);
+  const putting = other.hold({ at: 'root put', step: random.pick(['before', 'after']) }, () => one.isIdle);
+  const cleaning = one.hold(late, () => putting.isHeld);
+  const first = one.compact();
+  await stage.until(() => cleaning.isHeld || one.isIdle);
+  for (let i = random.between(1, 3); i > 0; i--) await stage.feed(random.pick(['closes', 'deletes']));
+  const second = other.compact();
+  await Promise.all([first, second]);
+  await (await stage.player('reader')).read('w-first/k0');
+}
+
+/** A listing is under way while an update of several stripes is made, and perhaps others on top of it. */
+async function tornListing(stage: Stage): Promise<void> {
+  const { random } = stage;
+  await begin(stage);
+  const [updater, reader] = [await stage.player('updater'), await stage.player('reader')];
+  const keys = SHARED_KEYS.slice(0, random.between(2, SHARED_KEYS.length));
+  for (let i = random.between(0, 2); i > 0; i--) await updater.update(...keys);
+  const aims = random.between(1, 3);
+  let made = 0;
+  const listing = reader.hold({ at: 'log list', step: 'after' }, () => made >= aims);
+  const reading = reader.scanWhole(keys);
+  await stage.until(() => listing.isHeld || reader.isIdle);
+  for (; made < aims; made++) await updater.update(...keys);
+  stage.check();
+  await reading;
+  await reader.scanWhole(keys);
+}
+
+export const PLOTS = { cutOff, forgotten, overtaken, putAgain, backlog, twoCompactors, tornListing } as const satisfies Record<string, Plot>;
+export type PlotName = keyof typeof PLOTS;
+export const PLOT_NAMES = Object.keys(PLOTS) as PlotName[];
