@@ -225,7 +225,7 @@ export class Player {
     this.#context = passContext(this.#life);
   }
 
-  async open(options: OpenOptions): Promise<void> {
+  async open(options: OpenOptions = {}): Promise<void> {
     await this.#act(async () => {
       ({ store: this.#store, entries: this.#entries } = await this.#life.open(options));
     });
@@ -347,8 +347,14 @@ export class Player {
     });
   }
 
-  read(key: string): Promise<void> {
-    return this.#act(() => (key.startsWith('w-') ? readOwn(this.#hand, key) : readUpdated(this.#life, this.#hand.entries, [key])));
+  /** One that one process writes. */
+  readOwn(key: string): Promise<void> {
+    return this.#act(() => readOwn(this.#hand, key));
+  }
+
+  /** Some that are updated, at one moment. */
+  read(...keys: string[]): Promise<void> {
+    return this.#act(() => readUpdated(this.#life, this.#hand.entries, keys));
   }
 
   /** One state holds an update of several keys as a whole. @param keys always updated together */
@@ -365,6 +371,12 @@ export class Player {
       await onePass(this.#life, this.#context, bytesMax);
       this.#stage.passes++;
     });
+  }
+
+  /** A new handle: another segment. */
+  async reopen(): Promise<void> {
+    await this.close();
+    await this.open();
   }
 
   async close(): Promise<void> {
