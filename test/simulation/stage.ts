@@ -253,6 +253,7 @@ export class Player {
     const { scheduler } = this.#stage.world;
     scheduler.trace(`${this.process.name} is suspended ${step} ${op} ${name}`);
     cue.name = name;
+    this.#stage.world.count(`${this.#stage.world.scenario.plot} held`);
     this.process.stop(PATIENCE_MS);
     void this.#stage.until(() => cue.isOver || cue.until()).then(() => {
       scheduler.after(this.#stage.reactionMs, () => this.#goOn(cue));
