@@ -66,16 +66,19 @@ export const MUTANTS = [
   {
     name: 'acknowledges in a drain',
     rule: 'A6',
+    seed: 2_000_010,
     edits: [{ file: 'src/write/post-check.ts', from: 'opened >= Math.max(root.horizon, root.drain)', to: 'opened >= root.horizon' }],
   },
   {
     name: 'repeats what is unknown',
     rule: 'A6, A9',
+    seed: 2_000_009,
     edits: [{ file: 'src/write/post-check.ts', from: "? 'unknown' : 'dead'", to: "? 'dead' : 'dead'" }],
   },
   {
     name: 'seals before the check',
     rule: 'A8',
+    seed: 2_000_009,
     edits: [
       {
         file: 'src/write/namespace-writer.ts',
@@ -105,11 +108,13 @@ export const MUTANTS = [
   {
     name: 'forgets without a mark',
     rule: 'A9',
+    seed: 2_000_009,
     edits: [{ file: 'compactor/upkeep.ts', from: '    if (!sealed) forgot = Math.max(forgot, number + 1);\n', to: '' }],
   },
   {
     name: 'a horizon in one step',
     rule: 'A10',
+    seed: 2_000_010,
     edits: [
       { file: 'compactor/pass.ts', from: '  const horizon = nextHorizon(base.root, fold);\n', to: '' },
       {
@@ -122,6 +127,7 @@ export const MUTANTS = [
   {
     name: 'finishes a drain half way',
     rule: 'A10',
+    seed: 2_000_028,
     edits: [
       {
         file: 'compactor/upkeep.ts',
@@ -133,7 +139,7 @@ export const MUTANTS = [
   {
     name: 'tombstones go early',
     rule: 'A11',
-    seed: 293,
+    seed: 2_000_030,
     edits: [
       {
         file: 'compactor/rewrite.ts',
@@ -145,7 +151,7 @@ export const MUTANTS = [
   {
     name: 'tombstones go from above',
     rule: 'A11',
-    seed: 252,
+    seed: 2_000_027,
     edits: [
       {
         file: 'compactor/rewrite.ts',
@@ -181,6 +187,7 @@ export const MUTANTS = [
   {
     name: 'reads the root before the log',
     rule: 'A13',
+    seed: 2_000_204,
     edits: [
       {
         file: 'src/read/view.ts',
@@ -192,6 +199,7 @@ export const MUTANTS = [
   {
     name: 'passes over what is gone',
     rule: 'A13',
+    seed: 2_000_038,
     edits: [
       {
         file: 'src/log/record-log.ts',
@@ -208,6 +216,7 @@ export const MUTANTS = [
   {
     name: 'no second look',
     rule: 'A13, B2',
+    seed: 2_000_017,
     edits: [
       {
         file: 'src/read/view.ts',
@@ -236,6 +245,7 @@ export const MUTANTS = [
   {
     name: 'tables of other passes go',
     rule: 'A14',
+    seed: 2_000_052,
     edits: [
       {
         file: 'compactor/cleanup.ts',
@@ -313,7 +323,7 @@ export const MUTANTS = [
   {
     name: 'an unknown update is repeated',
     rule: 'B4',
-    seed: 249,
+    seed: 2_000_008,
     edits: [
       {
         file: 'src/update/record-check.ts',
@@ -355,6 +365,7 @@ export const MUTANTS = [
   {
     name: 'torn updates count',
     rule: 'B9',
+    seed: 2_000_004,
     edits: [
       {
         file: 'src/log/record-log.ts',
@@ -366,7 +377,7 @@ export const MUTANTS = [
   {
     name: 'secondaries are not looked after',
     rule: 'B9',
-    seed: 72,
+    seed: 2_000_015,
     edits: [
       {
         file: 'src/update/attempt.ts',
