@@ -94,8 +94,14 @@ async function overtaken(stage: Stage): Promise<void> {
   if (random.chance(0.3)) await updater.update(key);
   if (random.chance(0.3)) await compactor.compact();
   await updater.update(key);
-  const windows: readonly WindowName[] = ['log list', 'root list', 'root get', 'record get'];
-  const between = reader.hold({ at: random.pick(windows), step: random.pick(['before', 'after']) }, stage.passesOn(random.between(2, 4)));
+  const spot = random.pick<Spot>([
+    { at: 'log list', step: 'before' },
+    { at: 'log list', step: 'after' },
+    { at: 'root list', step: 'after' },
+    { at: 'root get', step: 'after' },
+    { at: 'record get', step: 'before' },
+  ]);
+  const between = reader.hold(spot, stage.passesOn(random.between(2, 4)));
   const reading = reader.read(key);
   await stage.until(() => between.isHeld || reader.isIdle);
   const hasUpdates = random.chance(0.3);

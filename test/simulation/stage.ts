@@ -75,6 +75,7 @@ export class Stage {
   constructor(world: World) {
     this.world = world;
     this.random = world.random.fork('plot');
+    world.scheduler.trace(`the play: ${world.scenario.plot}, seed ${world.scenario.seed}`);
   }
 
   get number(): number {
