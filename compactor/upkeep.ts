@@ -11,7 +11,7 @@ import type { SerialRecord } from '../src/format/record.ts';
 import { type Absorbed, type Root, serialThrough } from '../src/format/root.ts';
 import type { LogListing } from '../src/log/log-listing.ts';
 import type { RootBase } from '../src/manifest/commit-root.ts';
-import { datedRoots, newestAged, rootAges } from '../src/manifest/root-ages.ts';
+import { datedRoots, newestAged, ROOT_GAP_MAX_MS, rootAges } from '../src/manifest/root-ages.ts';
 import type { PassContext } from './context.ts';
 import type { Fold } from './fold.ts';
 import type { RecordFold } from './fold-records.ts';
@@ -159,11 +159,19 @@ async function hasOrphans({ medium, layout }: PassContext, root: Root): Promise<
   });
 }
 
+/**
+ * How many roots remain however many more are published, a minute apart: the newest ones, and those that are not old enough to go. To publish
+ * another one for the sake of these would only make it the next of them.
+ */
+function rootsAtRest({ constants: { rootsKept, retentionMs, drainAgeMs } }: PassContext): number {
+  return Math.max(rootsKept, Math.ceil(Math.max(retentionMs, drainAgeMs) / ROOT_GAP_MAX_MS) + 1);
+}
+
 function hasGarbage(context: PassContext, found: Found): boolean {
   const { base, log } = found;
   const { segments, records } = log;
   const { root, rootsListed } = base;
-  if (root.dropped.size > 0 || rootsListed > context.constants.rootsKept) return true;
+  if (root.dropped.size > 0 || rootsListed > rootsAtRest(context)) return true;
   for (const segment of segments.values()) if (isSegmentDone(root, segment)) return true;
   for (const [stripe, listed] of records) if ((listed[0]?.number ?? Infinity) <= serialThrough(root, stripe)) return true;
   return (

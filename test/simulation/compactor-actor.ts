@@ -1,5 +1,5 @@
 /** Actors that compact, each in one of the ways that programs have: elected for long, now and then, or without asking anyone. */
-import { compactOnce } from '../../compactor/index.ts';
+import { compactOnce, type PassContext } from '../../compactor/index.ts';
 import type { Life } from './life.ts';
 import { mediumFor } from './medium.ts';
 import { CONSTANTS, LAYOUT, type World } from './world.ts';
@@ -41,24 +41,33 @@ export async function callingCompactor(life: Life): Promise<void> {
 
 /** Passes that nobody was elected for: two at once cost work, never data. */
 export async function bareCompactor(life: Life): Promise<void> {
-  const { world, process, random } = life;
-  const context = {
+  const { world, random } = life;
+  const context = passContext(life);
+  while (!world.isClosing) {
+    await life.pause();
+    // Before the first write there is no namespace.
+    if (!world.storage.names.some((name) => name.startsWith(LAYOUT.root))) continue;
+    const bytesMax = random.chance(0.3) ? random.between(1, 4000) : 1 << 20;
+    await onePass(life, context, bytesMax);
+  }
+}
+
+export function passContext({ world, process }: Life): PassContext {
+  return {
     medium: mediumFor(process, world),
     system: process,
     layout: LAYOUT,
     constants: CONSTANTS,
     log: (message: string) => world.scheduler.trace(`${process.name} logs: ${message}`),
   };
-  while (!world.isClosing) {
-    await life.pause();
-    // Before the first write there is no namespace.
-    if (!world.storage.names.some((name) => name.startsWith(LAYOUT.root))) continue;
-    const bytesMax = random.chance(0.3) ? random.between(1, 4000) : 1 << 20;
-    const { result } = await life.attempt('pass', () => compactOnce(context, { bytesMax }));
-    for (const warning of result?.warnings ?? []) judgeWarning(world, warning);
-    if (result?.horizonMovedTo !== undefined) world.count('horizon');
-    if (result?.outcome === 'lost') world.count('lost pass');
-  }
+}
+
+export async function onePass(life: Life, context: PassContext, bytesMax: number): Promise<void> {
+  const { world } = life;
+  const { result } = await life.attempt('pass', () => compactOnce(context, { bytesMax }));
+  for (const warning of result?.warnings ?? []) judgeWarning(world, warning);
+  if (result?.horizonMovedTo !== undefined) world.count('horizon');
+  if (result?.outcome === 'lost') world.count('lost pass');
 }
 
 /** Nothing is ever damaged here; but what a power cut tears in the midst of what was never synced looks like it. */

@@ -11,6 +11,7 @@ import type { SimulatedProcess } from './process.ts';
 import type { Random } from './random.ts';
 import type { Faults, Scenario } from './scenario.ts';
 import type { Scheduler } from './scheduler.ts';
+import type { Stage } from './stage.ts';
 import type { TurningPoints } from './turning-points.ts';
 import { isAt } from './windows.ts';
 
@@ -19,6 +20,8 @@ export interface Circumstances {
   readonly scheduler: Scheduler;
   readonly storage: PowerCutStorage;
   readonly turningPoints: TurningPoints;
+  /** In a play. */
+  readonly stage?: Stage | undefined;
   /** Whether faults happen: not at the beginning, and not at the end. */
   isFaulty: boolean;
 }
@@ -71,7 +74,9 @@ class ProcessMedium {
   }
 
   /** The way there is the kernel's, or the network's: the caller may be stopped, or dead, when it ends. */
-  async #toEffect({ op, name }: StorageCall): Promise<void> {
+  async #toEffect(call: StorageCall): Promise<void> {
+    const { op, name } = call;
+    const { stage } = this.#circumstances;
     if (this.#process.isDead) await never();
     await this.#circumstances.scheduler.delay(this.#latencyMs());
     if (this.#process.isDead && this.#random.chance(0.5)) await never();
@@ -85,6 +90,7 @@ class ProcessMedium {
       this.#trace(`${op} ${name} fails`);
       throw storageError(op, name);
     }
+    if (stage !== undefined) await stage.pass(this.#process, call, 'before');
     this.#trace(`${op} ${name}`);
   }
 
@@ -107,7 +113,10 @@ class ProcessMedium {
     });
   }
 
-  async #toAnswer({ op, name }: StorageCall): Promise<void> {
+  async #toAnswer(call: StorageCall): Promise<void> {
+    const { op, name } = call;
+    const { stage } = this.#circumstances;
+    if (stage !== undefined) await stage.pass(this.#process, call, 'after');
     await this.#back();
     if (!this.#random.chance((this.#faults?.errors ?? 0) / 2)) return;
     this.#trace(`${op} ${name} was done, but fails`);

@@ -10,7 +10,7 @@
  * @typedef {object} Mutant
  * @property {string} name
  * @property {string} rule of `docs/protocol.md`
- * @property {number} [seed] finds it; without one, no seed is known that does
+ * @property {number} seed finds it
  * @property {readonly Edit[]} edits
  */
 
@@ -75,16 +75,19 @@ export const MUTANTS = [
   {
     name: 'acknowledges in a drain',
     rule: 'A6',
+    seed: 2_000_010,
     edits: [{ file: 'src/write/post-check.ts', from: 'opened >= Math.max(root.horizon, root.drain)', to: 'opened >= root.horizon' }],
   },
   {
     name: 'repeats what is unknown',
     rule: 'A6, A9',
+    seed: 2_000_009,
     edits: [{ file: 'src/write/post-check.ts', from: "? 'unknown' : 'dead'", to: "? 'dead' : 'dead'" }],
   },
   {
     name: 'seals before the check',
     rule: 'A8',
+    seed: 2_000_009,
     edits: [
       {
         file: 'src/write/namespace-writer.ts',
@@ -114,11 +117,13 @@ export const MUTANTS = [
   {
     name: 'forgets without a mark',
     rule: 'A9',
+    seed: 2_000_009,
     edits: [{ file: 'compactor/upkeep.ts', from: '    if (!sealed) forgot = Math.max(forgot, number + 1);\n', to: '' }],
   },
   {
     name: 'a horizon in one step',
     rule: 'A10',
+    seed: 2_000_010,
     edits: [
       { file: 'compactor/pass.ts', from: '  const horizon = nextHorizon(base.root, fold);\n', to: '' },
       {
@@ -131,6 +136,7 @@ export const MUTANTS = [
   {
     name: 'finishes a drain half way',
     rule: 'A10',
+    seed: 2_000_028,
     edits: [
       {
         file: 'compactor/upkeep.ts',
@@ -142,7 +148,7 @@ export const MUTANTS = [
   {
     name: 'tombstones go early',
     rule: 'A11',
-    seed: 293,
+    seed: 2_000_030,
     edits: [
       {
         file: 'compactor/rewrite.ts',
@@ -154,7 +160,7 @@ export const MUTANTS = [
   {
     name: 'tombstones go from above',
     rule: 'A11',
-    seed: 252,
+    seed: 2_000_027,
     edits: [
       {
         file: 'compactor/rewrite.ts',
@@ -190,6 +196,7 @@ export const MUTANTS = [
   {
     name: 'reads the root before the log',
     rule: 'A13',
+    seed: 2_000_184,
     edits: [
       {
         file: 'src/read/view.ts',
@@ -201,6 +208,7 @@ export const MUTANTS = [
   {
     name: 'passes over what is gone',
     rule: 'A13',
+    seed: 2_000_038,
     edits: [
       {
         file: 'src/log/record-log.ts',
@@ -217,6 +225,7 @@ export const MUTANTS = [
   {
     name: 'no second look',
     rule: 'A13, B2',
+    seed: 2_000_017,
     edits: [
       {
         file: 'src/read/view.ts',
@@ -228,6 +237,7 @@ export const MUTANTS = [
   {
     name: 'does not wait for a drain',
     rule: 'A13',
+    seed: 2_000_049,
     edits: [
       { file: 'src/read/view.ts', from: 'const isDraining = this.#usesDraining(root, true);', to: 'const isDraining = root.number < 0;' },
     ],
@@ -247,6 +257,7 @@ export const MUTANTS = [
   {
     name: 'tables of other passes go',
     rule: 'A14',
+    seed: 2_000_052,
     edits: [
       {
         file: 'compactor/cleanup.ts',
@@ -324,7 +335,7 @@ export const MUTANTS = [
   {
     name: 'an unknown update is repeated',
     rule: 'B4',
-    seed: 249,
+    seed: 2_000_008,
     edits: [
       {
         file: 'src/update/record-check.ts',
@@ -366,6 +377,7 @@ export const MUTANTS = [
   {
     name: 'torn updates count',
     rule: 'B9',
+    seed: 2_000_004,
     edits: [
       {
         file: 'src/log/record-log.ts',
@@ -377,7 +389,7 @@ export const MUTANTS = [
   {
     name: 'secondaries are not looked after',
     rule: 'B9',
-    seed: 72,
+    seed: 2_000_015,
     edits: [
       {
         file: 'src/update/attempt.ts',

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { buildSimulation } from './build.mjs';
+import { findSeeds } from './find-seeds.mjs';
 import { MUTANTS } from './mutants.mjs';
 
 const USAGE = `usage: npm run simulate -- [options]
@@ -16,6 +17,8 @@ const USAGE = `usage: npm run simulate -- [options]
   --scenario JSON  one scenario, as a failure prints it, instead of seeds
   --mutant NAME    with one rule taken out of the engine; then a failure is what is wanted
   --list           the names of the mutants
+  --find-seeds     of each mutant: whether its seed still finds it, else one that does; of --mutant NAME: another one
+                   (of each kind of scenarios --seeds many)
   --trace          print each step
   --no-shrink      do not cut a failing scenario down (with a mutant: --shrink does)
   --json           one line of JSON at the end
@@ -38,6 +41,7 @@ function options() {
         scenario: { type: 'string' },
         mutant: { type: 'string' },
         list: { type: 'boolean', default: false },
+        'find-seeds': { type: 'boolean', default: false },
         trace: { type: 'boolean', default: false },
         shrink: { type: 'boolean' },
         json: { type: 'boolean', default: false },
@@ -88,6 +92,11 @@ process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
 process.once('SIGINT', () => process.exit(130));
 process.once('SIGTERM', () => process.exit(143));
 process.stdout.on('error', () => process.exit(0));
+if (given['find-seeds']) {
+  const mutants = mutant === undefined ? MUTANTS : [{ ...mutant, seed: undefined }];
+  const areFound = await findSeeds(mutants, { directory, count, print: (line) => process.stdout.write(`${line}\n`) });
+  process.exit(areFound ? 0 : 1);
+}
 const file = join(directory, 'simulation.mjs');
 await buildSimulation(file, mutant);
 /** @type {typeof import('./main.ts')} */

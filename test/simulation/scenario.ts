@@ -4,6 +4,7 @@
  *
  * Each seed leaves most features out: a history of few of them meets rarer combinations than one that always has all.
  */
+import { PLOT_NAMES, type PlotName } from './plots.ts';
 import { Random } from './random.ts';
 import { WINDOWS, type WindowName } from './windows.ts';
 
@@ -32,6 +33,8 @@ export interface Scenario {
   readonly faults: Faults;
   /** The calls at which processes are suspended again and again until others have moved on. */
   readonly window?: WindowName;
+  /** Instead of actors who do what they like: a play; see `plots.ts`. */
+  readonly plot?: PlotName;
 }
 
 export interface Faults {
@@ -69,8 +72,33 @@ export const NO_FAULTS: Faults = {
 /** Seeds from here on make scenarios of another kind: nothing goes wrong but that processes die and sleep, at one kind of call. */
 const DIRECTED_FROM = 1_000_000;
 
+/** From here on they make plays. */
+const PLAYS_FROM = 2_000_000;
+
 export function scenarioOf(seed: number): Scenario {
+  if (seed >= PLAYS_FROM) return playScenario(seed);
   return seed < DIRECTED_FROM ? anyScenario(seed) : directedScenario(seed);
+}
+
+function playScenario(seed: number): Scenario {
+  const random = new Random(seed).fork('scenario');
+  const canAppend = random.chance(0.6);
+  return {
+    seed,
+    medium: { canAppend, isRemote: !canAppend && random.chance(0.5), blocking: false },
+    writers: 0,
+    updaters: 0,
+    readers: 0,
+    lockers: 0,
+    compactors: [],
+    lengthMs: 0,
+    operations: 1,
+    latencyMs: random.pick([0.1, 1, 20]),
+    durability: 'sync',
+    hosts: 1,
+    faults: NO_FAULTS,
+    plot: random.pick(PLOT_NAMES),
+  };
 }
 
 function directedScenario(seed: number): Scenario {

@@ -1,13 +1,18 @@
 /**
- * The seeds that every run of the tests simulates: the first ones, and those that have found a mutant (`mutants.mjs`), so that each of these was
+ * The seeds that every run of the tests simulates: the first ones of all kinds of scenarios and of plays, and those that have found a mutant (`mutants.mjs`), so that each of these was
  * found within what is run here. `npm run simulate -- --seeds 5000` runs more.
  */
 import { describe, expect, it } from 'vitest';
 import { MUTANTS } from './mutants.mjs';
+import { PLOT_NAMES } from './plots.ts';
 import { simulateApart } from './run-apart.ts';
 
 const FIRST_SEEDS = 60;
-const TELLING_SEEDS = [...new Set(MUTANTS.flatMap(({ seed = 0 }) => (seed < FIRST_SEEDS ? [] : [seed])))];
+const FIRST_PLAY = 2_000_000;
+/** In the others nobody is suspended. */
+const SUSPENDING = PLOT_NAMES.filter((plot) => plot !== 'backlog' && plot !== 'layers');
+const isFirst = (seed: number): boolean => seed < FIRST_SEEDS || (seed >= FIRST_PLAY && seed < FIRST_PLAY + FIRST_SEEDS);
+const TELLING_SEEDS = [...new Set(MUTANTS.flatMap(({ seed }) => (isFirst(seed) ? [] : [seed])))];
 
 describe('the simulated protocol', () => {
   it(`keeps its promises in ${FIRST_SEEDS} scenarios, from writers alone to all faults at once`, async () => {
@@ -21,6 +26,15 @@ describe('the simulated protocol', () => {
     for (const what of ['pass', 'lost pass', 'horizon', 'compact', 'put OUTCOME_UNKNOWN', 'put STORAGE', 'lock LOCK_TIMEOUT', 'waitFor']) {
       expect(report.counts[what], what).toBeGreaterThan(0);
     }
+    expect(report.counts['undecided'] ?? 0, 'histories too large for the checker').toBe(0);
+  });
+
+  it(`keeps them in ${FIRST_SEEDS} plays`, async () => {
+    const { report, output } = await simulateApart(['--from', String(FIRST_PLAY), '--seeds', String(FIRST_SEEDS)]);
+    expect(report.failure, output).toBeUndefined();
+    expect(report.scenarios).toBe(FIRST_SEEDS);
+    // Each plot comes about: somebody is suspended where it wants them to be.
+    for (const plot of SUSPENDING) expect(report.counts[`${plot} held`], plot).toBeGreaterThan(0);
     expect(report.counts['undecided'] ?? 0, 'histories too large for the checker').toBe(0);
   });
 

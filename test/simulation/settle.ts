@@ -49,13 +49,15 @@ async function compact(world: World, { process, medium }: Settler): Promise<void
     constants: CONSTANTS,
     log: (message: string) => world.violate(`a pass without faults: ${message}`),
   };
-  for (let round = 0, idle = 0; round < ROUNDS && idle < 3; round++) {
+  let idle = 0;
+  for (let round = 0; round < ROUNDS && idle < 3; round++) {
     const result = await compactOnce(context);
     for (const warning of result.warnings) judgeWarning(world, warning);
     // With nothing to publish for some minutes, nothing will change any more.
     idle = result.outcome === 'nothing' && result.base !== undefined ? idle + 1 : 0;
     await process.sleep(ROUND_MS);
   }
+  if (idle < 3 && world.violation === undefined) world.violate(`the store does not come to rest: something is published in each of ${ROUNDS} passes`);
 }
 
 /** A newcomer opens the store, and finds all that it has to find. */

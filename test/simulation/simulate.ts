@@ -4,10 +4,12 @@ import { unleash } from './chaos.ts';
 import { bareCompactor, callingCompactor, electedCompactor } from './compactor-actor.ts';
 import { Life } from './life.ts';
 import { locker } from './locker.ts';
+import { PLOTS, type Plot } from './plots.ts';
 import type { Host } from './process.ts';
 import { reader } from './reader.ts';
 import type { CompactorKind, Scenario } from './scenario.ts';
 import { settle } from './settle.ts';
+import { Stage } from './stage.ts';
 import { updater } from './updater.ts';
 import { World, type WorldOptions } from './world.ts';
 import { writer } from './writer.ts';
@@ -54,6 +56,11 @@ async function run(world: World): Promise<void> {
   const { scenario, scheduler } = world;
   const { lengthMs } = scenario;
   await drive(world, world.create());
+  if (scenario.plot !== undefined) {
+    await drive(world, perform(world, PLOTS[scenario.plot]));
+    if (world.violation === undefined) await drive(world, settle(world));
+    return;
+  }
   world.isFaulty = true;
   const actors = new Actors(world);
   for (let i = 0; i < scenario.writers; i++) actors.start(`writer${i}`, writer);
@@ -76,6 +83,14 @@ async function run(world: World): Promise<void> {
     return;
   }
   await drive(world, settle(world));
+}
+
+async function perform(world: World, plot: Plot): Promise<void> {
+  const stage = new Stage(world);
+  world.stage = stage;
+  await plot(stage);
+  await stage.close();
+  world.stage = undefined;
 }
 
 /** Lets time go on until a promise has settled. */

@@ -1,6 +1,7 @@
 /** An actor that reads and writes as one step: `update`, `updateMany`, `putIf`, of keys that it shares with others. */
 import { DELETE, type Namespace, type Store, type Updated } from '../../src/index.ts';
 import type { Value } from '../support/history.ts';
+import { endDraft } from './acts.ts';
 import type { Life, Stored } from './life.ts';
 import type { Draft } from './update-history.ts';
 import type { World } from './world.ts';
@@ -86,12 +87,6 @@ class UpdaterActor {
     if (random.chance(0.2)) await process.sleep(random.spread(1, THINK_MS_MAX));
   }
 
-  #end(draft: Draft, code: string | undefined): void {
-    draft.endedAt = this.#life.world.moment();
-    draft.code = code;
-    draft.outcome = code === undefined ? 'ok' : code === 'OUTCOME_UNKNOWN' ? 'unknown' : 'fail';
-  }
-
   async #update(): Promise<void> {
     const { world, name } = this.#life;
     const entries = this.#entries as Namespace<Stored>;
@@ -103,7 +98,7 @@ class UpdaterActor {
         return this.#decide(draft, [key], [value])[0];
       });
     });
-    this.#end(draft, code);
+    endDraft(world, draft, code);
   }
 
   async #updateMany(): Promise<void> {
@@ -117,7 +112,7 @@ class UpdaterActor {
         return this.#decide(draft, keys, values);
       });
     });
-    this.#end(draft, code);
+    endDraft(world, draft, code);
   }
 
   /** Puts in place of what it has read, if that is still there. */
@@ -133,7 +128,7 @@ class UpdaterActor {
     const condition = entry === undefined ? ({ ifAbsent: true } as const) : { ifStamp: entry.stamp };
     const { result, code } = await this.#life.attempt(`putIf ${key} ${draft.id}`, () => entries.putIf(key, { id: draft.id }, condition));
     if (result?.ok === false) world.updates.tries(draft, { reads: { [key]: idOf(result.value) }, writes: {} });
-    this.#end(draft, code);
+    endDraft(world, draft, code);
   }
 
   async #read(): Promise<void> {

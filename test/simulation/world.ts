@@ -10,6 +10,7 @@ import { Host, SimulatedProcess } from './process.ts';
 import { Random } from './random.ts';
 import type { Scenario } from './scenario.ts';
 import { Scheduler } from './scheduler.ts';
+import type { Stage } from './stage.ts';
 import { TurningPoints } from './turning-points.ts';
 import { UpdateHistory } from './update-history.ts';
 
@@ -56,6 +57,8 @@ export class World implements Circumstances {
   readonly processes = new Set<SimulatedProcess>();
   readonly own = new OwnKeys();
   readonly updates = new UpdateHistory();
+  /** In a play. */
+  stage: Stage | undefined;
   /** Keys that one process writes blindly and others update. */
   readonly mixedKeys: string[] = [];
   /** Tokens of writes that were acknowledged. */

@@ -53,6 +53,8 @@ export interface StorageCall {
   readonly op: 'putIfAbsent' | 'get' | 'list' | 'listFolders' | 'delete' | 'openAppend' | 'sync' | 'syncNames' | 'nowMs';
   /** The object or the prefix. */
   readonly name: string;
+  /** Of a put. */
+  readonly bytes?: Uint8Array;
 }
 
 /** Waited for before each step of a call. What it throws is the call's failure: of one that had no effect, or had it. */
@@ -121,7 +123,7 @@ export class PowerCutStorage {
       localDirectory: undefined,
       blocking: options.blocking === true ? this.#blocking(step) : undefined,
       putIfAbsent: async (name, bytes, putOptions) => {
-        const mine = await call({ op: 'putIfAbsent', name }, () => this.#put(name, bytes, putOptions));
+        const mine = await call({ op: 'putIfAbsent', name, bytes }, () => this.#put(name, bytes, putOptions));
         if (mine && putOptions?.durable !== false) this.#syncFolder(name);
         return mine;
       },

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { compactOnce } from '../../../compactor/pass.ts';
 import { tableFileText } from '../../../src/format/layout.ts';
 import { createNamespace } from '../../../src/manifest/commit-root.ts';
-import { CompactorWorld, put } from '../../support/compactor-world.ts';
+import { CompactorWorld, put, QUICK_CONSTANTS } from '../../support/compactor-world.ts';
 import { FaultyMedium } from '../../support/faulty-medium.ts';
 
 async function world(): Promise<CompactorWorld> {
@@ -75,6 +75,23 @@ test('roots stay as long as they are young or among the newest', async () => {
   }
   // The newest four cover the retention of 180 s.
   expect(await w.names('root')).toHaveLength(4);
+});
+
+test('where more roots are too young to go than are kept anyway, an idle store comes to rest with them', async () => {
+  const w = new CompactorWorld({ constants: { ...QUICK_CONSTANTS, drainAgeMs: 400_000 } });
+  await createNamespace(w.plain);
+  for (let i = 0; i < 20; i++) {
+    await publish(w);
+    await w.system.advance(20_000);
+  }
+  let idle = 0;
+  for (let i = 0; i < 40 && idle < 5; i++) {
+    await w.system.advance(61_000);
+    idle = (await w.pass()).outcome === 'nothing' ? idle + 1 : 0;
+  }
+  expect(idle).toBe(5);
+  // Seven minutes from the newest to the oldest.
+  expect(await w.names('root')).toHaveLength(8);
 });
 
 test('nothing is deleted before the names of the roots are durable', async () => {
