@@ -83,3 +83,17 @@ describe.each(FORMS)('with the modes %s', (_, options) => {
     expect(lookers.map(({ seen }) => seen.size)).toEqual([4, 3]);
   });
 });
+
+it.each(['EPERM', 'ENOTSUP', 'ENOSYS'])(
+  'where files can not have a second name (%s) no store is made, and nothing is left',
+  async (code) => {
+    const directory = temporaryDirectory();
+    const beforeCall = (operation: string): void => {
+      if (operation === 'link') throw Object.assign(new Error(`${code}: injected`), { code, errno: -1 });
+    };
+    const medium = FileMedium.open(directory, { create: true, beforeCall });
+    await expect(open(medium)).rejects.toThrow(/^link of .* failed: /);
+    expect(readdirSync(directory, { recursive: true })).toEqual(['tmp']);
+    await medium.close();
+  },
+);
