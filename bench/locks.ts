@@ -7,6 +7,9 @@
  *
  * - *Held*: durable appends, one at a time, then fresh gets, then compactions, for `seconds` each: without, and with one process that holds
  *   every lock of every stripe and 16 named locks; then without again. The ratio is that with to the mean of the two without.
+ *   The p99 of single appends is told likewise.
+ * - *Apart*: four processes put entries one at a time, durably, and compact: each in a namespace of its own, one process after the other, then all
+ *   at once; then all at once in one namespace. The times are those from the first start to the last end; those one after the other are added up.
  * - *Lag*: how late a timer of 5 ms comes in a process that waits in the queue of a held lock, beside one that does nothing.
  * - *Queue*: N processes take a named lock again and again and hold it for 2 ms. A hand-over is the time from the call of `release` to
  *   that at which the next one has the lock. The fair share of a wait is N times the mean time between two acquisitions; how many others
@@ -34,9 +37,12 @@ import { type Machine, machineOf, machineText } from './machine.ts';
 import { quantile } from './quantile.ts';
 
 interface Task {
-  readonly role: 'hold' | 'wait' | 'idle' | 'queue' | 'update';
+  readonly role: 'hold' | 'wait' | 'idle' | 'queue' | 'update' | 'fill';
   readonly directory: string;
   readonly keys?: number;
+  /** Of role `fill`: where, and how many entries. */
+  readonly namespace?: string;
+  readonly entries?: number;
 }
 
 /** What a client has to tell when it is done. */
@@ -44,6 +50,12 @@ interface Told {
   readonly lagsMs?: number[];
   readonly turns?: Turn[];
   readonly updates?: number;
+  readonly span?: Span;
+}
+
+interface Span {
+  readonly fromMs: number;
+  readonly toMs: number;
 }
 
 interface Turn {
@@ -56,6 +68,8 @@ interface Turn {
 const NAMES = Array.from({ length: 16 }, (_, i) => `bench/${i}`);
 const HELD_MS = 2;
 const LAG_TIMER_MS = 5;
+/** An entry for so many ms that a measurement may take: a durable append takes about as long. */
+const FILL_MS_EACH = 5;
 const nowMs = (): number => Number(process.hrtime.bigint()) / 1e6;
 
 // ---- a client
@@ -106,6 +120,14 @@ async function update(store: Store, keys: number, stop: AbortSignal): Promise<nu
   return done;
 }
 
+async function fill(store: Store, namespace: string, entries: number): Promise<Span> {
+  const items = store.namespace(namespace);
+  const fromMs = nowMs();
+  for (let i = 0; i < entries; i++) await items.put(`${process.pid}/${i}`, { i, payload: 'x'.repeat(300) });
+  await store.compact({ namespace });
+  return { fromMs, toMs: nowMs() };
+}
+
 /** What is loaded late is loaded before the clock starts. */
 async function warmUp(store: Store): Promise<void> {
   await (await store.lock(`warm-up/${process.pid}`)).release();
@@ -113,11 +135,12 @@ async function warmUp(store: Store): Promise<void> {
 }
 
 /** Gets ready, says so, works from "go" to "stop", and tells. */
-async function client({ role, directory, keys = 1 }: Task): Promise<void> {
+async function client({ role, directory, keys = 1, namespace = 'bench', entries = 0 }: Task): Promise<void> {
   const stop = new AbortController();
   const store = await open(directory, { autoCompact: false });
   const release = role === 'hold' ? await holdEverything(store, directory) : undefined;
   if (role === 'queue' || role === 'update') await warmUp(store);
+  if (role === 'fill') await fill(store, namespace, 1);
   const stopped = new Promise<void>((resolve) => {
     process.on('message', (message) => {
       if (message === 'stop') resolve();
@@ -130,6 +153,7 @@ async function client({ role, directory, keys = 1 }: Task): Promise<void> {
   let told: Told = {};
   if (role === 'queue') told = { turns: await takeTurns(store, stop.signal) };
   else if (role === 'update') told = { updates: await update(store, keys, stop.signal) };
+  else if (role === 'fill') told = { span: await fill(store, namespace, entries) };
   else if (role === 'idle') told = { lagsMs: await sampleLag(stop.signal) };
   else if (role === 'wait') {
     const waited = store.lock(NAMES[0] as string, { signal: stop.signal }).catch(() => undefined);
@@ -151,11 +175,20 @@ class Clients {
     this.#children = children;
   }
 
-  static async start(count: number, task: Task): Promise<Clients> {
+  static async ready(count: number, task: Task): Promise<Clients> {
     const children = Array.from({ length: count }, () => fork(fileURLToPath(import.meta.url), ['--client', JSON.stringify(task)]));
     await Promise.all(children.map((child) => once(child, 'message')));
-    for (const child of children) child.send('go');
     return new Clients(children);
+  }
+
+  static async start(count: number, task: Task): Promise<Clients> {
+    const clients = await Clients.ready(count, task);
+    clients.go();
+    return clients;
+  }
+
+  go(): void {
+    for (const child of this.#children) child.send('go');
   }
 
   async stop(): Promise<Told[]> {
@@ -181,19 +214,25 @@ async function perSecond(forMs: number, work: (i: number) => Promise<unknown>): 
 
 interface Rates {
   readonly appends: number;
+  readonly appendP99Ms: number;
   readonly gets: number;
   readonly compactions: number;
 }
 
 async function measureRates(store: Store, forMs: number): Promise<Rates> {
   const entries = store.namespace('bench');
-  const appends = await perSecond(forMs, (i) => entries.put(`key/${i % 1000}`, { i, payload: 'x'.repeat(300) }));
+  const appendsMs: number[] = [];
+  const appends = await perSecond(forMs, async (i) => {
+    const startMs = nowMs();
+    await entries.put(`key/${i % 1000}`, { i, payload: 'x'.repeat(300) });
+    appendsMs.push(nowMs() - startMs);
+  });
   const gets = await perSecond(forMs, (i) => entries.get(`key/${i % 1000}`));
   const compactions = await perSecond(forMs, async (i) => {
     await entries.put('last', i);
     await store.compact();
   });
-  return { appends, gets, compactions };
+  return { appends, appendP99Ms: quantile(appendsMs, 0.99) ?? Number.NaN, gets, compactions };
 }
 
 type Figures = Record<string, number>;
@@ -216,7 +255,38 @@ async function held(directory: string, forMs: number): Promise<Figures> {
       [`${name}, ratio`]: during[name] / free,
     });
   }
-  return figures;
+  const freeMs = (before.appendP99Ms + after.appendP99Ms) / 2;
+  return {
+    ...figures,
+    'append p99, no lock held, ms': freeMs,
+    'append p99, all locks held, ms': during.appendP99Ms,
+    'append p99, ratio': during.appendP99Ms / freeMs,
+  };
+}
+
+/** How long so many processes take, each in its namespace: from the first start to the last end. */
+async function fillAtOnce(directory: string, { namespaces, entries }: { namespaces: readonly string[]; entries: number }): Promise<number> {
+  const clients = await Promise.all(namespaces.map((namespace) => Clients.ready(1, { role: 'fill', directory, namespace, entries })));
+  for (const one of clients) one.go();
+  const told = (await Promise.all(clients.map((one) => one.stop()))).flat();
+  const spans = told.flatMap(({ span }) => span ?? []);
+  return Math.max(...spans.map(({ toMs }) => toMs)) - Math.min(...spans.map(({ fromMs }) => fromMs));
+}
+
+async function apart(directory: string, forMs: number): Promise<Figures> {
+  const entries = Math.ceil(forMs / FILL_MS_EACH);
+  const namespaces = ['a', 'b', 'c', 'd'];
+  const eachMs: number[] = [];
+  for (const namespace of namespaces) eachMs.push(await fillAtOnce(directory, { namespaces: [namespace], entries }));
+  const inTurnMs = eachMs.reduce((sum, ms) => sum + ms, 0);
+  const atOnceMs = await fillAtOnce(directory, { namespaces, entries });
+  const inOneMs = await fillAtOnce(directory, { namespaces: namespaces.map(() => 'one'), entries });
+  return {
+    '4 namespaces, one after the other, s': inTurnMs / 1000,
+    '4 namespaces, the longest alone / all in turn': Math.max(...eachMs) / inTurnMs,
+    '4 namespaces, at once / in turn': atOnceMs / inTurnMs,
+    '4 processes in one namespace, at once / in turn': inOneMs / inTurnMs,
+  };
 }
 
 async function lag(directory: string, forMs: number): Promise<Figures> {
@@ -290,6 +360,7 @@ async function measure(options: { seconds: number; waiters: number; json: boolea
     const machine = machineOf(parent);
     const loadBefore = loadavg()[0];
     await add((directory) => held(directory, forMs));
+    await add((directory) => apart(directory, forMs));
     await add((directory) => lag(directory, forMs));
     for (const processes of [2, 4, 16]) {
       if (processes <= options.waiters) await add((directory) => queue(directory, { forMs, processes }));

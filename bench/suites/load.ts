@@ -5,6 +5,7 @@ import { peerNamed } from '../peers/index.ts';
 import type { PeerName } from '../peers/peer.ts';
 import { checksumOf, entryMaker, shuffled } from '../workload.ts';
 import { diskUsage } from './load/disk-usage.ts';
+import { longestStallMs } from './load/stall.ts';
 
 const PEERS: readonly PeerName[] = [
   'peat',
@@ -46,13 +47,18 @@ async function check({ peer, params, directory }: Stage): Promise<Outcome> {
   const count = numberOf(params, 'entries');
   const store = await (await peerNamed(peer)).open(directory);
   const fromMs = performance.now();
-  await store.settle();
+  const stall = await longestStallMs(() => store.settle());
   const seconds = (performance.now() - fromMs) / 1000;
   const peakBytes = process.resourceUsage().maxRSS * 1024;
   const used = diskUsage(directory);
-  const checksum = await checksumOf(store);
+  let checksum = '';
+  const scanStall = await longestStallMs(async () => {
+    checksum = await checksumOf(store);
+  });
+  const scanPeakBytes = process.resourceUsage().maxRSS * 1024;
   await store.close();
-  return { checksum, figures: { settled: count / seconds, memory: peakBytes, files: used.files, disk: used.bytes } };
+  const times = { settled: count / seconds, stall, 'scan stall': scanStall };
+  return { checksum, figures: { ...times, memory: peakBytes, 'scan memory': scanPeakBytes, files: used.files, disk: used.bytes } };
 }
 
 const at = (figure: string, entries = LARGE) => ({ suite: 'load', case: nameOf(entries), peer: 'peat' as const, figure });
@@ -83,10 +89,14 @@ export const suite: Suite = {
   name: 'load',
   about:
     `Entries in random order, ${BATCH} a commit; then a process of its own brings the store into its final form (Peat compacts, SQLite takes in its WAL, LevelDB ` +
-    'compacts its whole range). "settled" is the entries a second of that, "memory" the largest resident size of that process, Node itself included.',
+    'compacts its whole range). "settled" is the entries a second of that, "memory" the largest resident size of that process, Node itself included, "stall" the longest ' +
+    'time for which it could do nothing else. "scan stall" and "scan memory" are those once it has read all back, entry by entry, and hashed it.',
   figures: {
     settled: { unit: '/s', better: 'more', together: 'max' },
+    stall: { unit: 'ms', better: 'less', together: 'max' },
     memory: { unit: 'bytes', better: 'less', together: 'max' },
+    'scan stall': { unit: 'ms', better: 'less', together: 'max' },
+    'scan memory': { unit: 'bytes', better: 'less', together: 'max' },
     files: { unit: '', better: 'less', together: 'max' },
     disk: { unit: 'bytes', better: 'less', together: 'max' },
   },

@@ -42,8 +42,10 @@ export async function probeMedium(medium: Medium, system: System): Promise<Probe
 
 async function probeRace(medium: Medium, name: string): Promise<void> {
   const bytes = Array.from({ length: RACERS }, (_, racer) => Buffer.from(`racer ${racer} of ${name}`));
-  const won = await Promise.all(bytes.map((mine) => medium.putIfAbsent(name, mine)));
-  const winners = bytes.filter((_, racer) => won[racer] === true);
+  // All are waited for, also where one fails: what a racer puts after the probe is over would stay.
+  const settled = await Promise.allSettled(bytes.map((mine) => medium.putIfAbsent(name, mine)));
+  for (const result of settled) if (result.status === 'rejected') throw result.reason;
+  const winners = bytes.filter((_, racer) => settled[racer]?.status === 'fulfilled' && settled[racer].value);
   const [winner] = winners;
   if (winner === undefined || winners.length !== 1)
     refuse(medium, `${winners.length} of ${RACERS} racers created the same object; exactly one may`);

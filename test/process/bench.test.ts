@@ -55,6 +55,9 @@ describe('the benchmark', () => {
     const { figures } = JSON.parse(stdout) as { figures: Record<string, number> };
     for (const name of [
       'appends, ratio',
+      'append p99, ratio',
+      '4 namespaces, at once / in turn',
+      '4 processes in one namespace, at once / in turn',
       'lag p99, waiting for a lock, ms',
       '2 in the queue: turns/s',
       'updates/s, 1 processes, one hot key',

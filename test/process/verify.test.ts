@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { open } from '../../src/index.ts';
 import type { Finding } from '../../src/inspect/finding.ts';
 import type { VerifyReport } from '../../src/inspect/verify.ts';
 import { Child, CRASH_WORKER } from '../support/child.ts';
@@ -45,6 +46,41 @@ describe('peat verify', () => {
     for (const child of [...writers, ...compactors]) child.kill('SIGTERM');
     await Promise.all([...writers, ...compactors].map((child) => child.exit));
     expect((await peat('verify', store)).stdout).toContain('clean: 0 damaged, 0 warnings');
+  });
+
+  it('finds none while namespaces are created, filled, updated, compacted, dropped and created again', async () => {
+    const directory = temporaryDirectory();
+    const store = await open(directory, { autoCompact: false });
+    await store.createNamespace('stays');
+    const stop = new AbortController();
+    const lives = { a: 0, b: 0 };
+    const running = (['a', 'b'] as const).map(async (name) => {
+      for (; !stop.signal.aborted; lives[name]++) {
+        const life = lives[name];
+        await store.createNamespace(name);
+        const items = store.namespace<number>(name);
+        await Promise.all(Array.from({ length: 20 }, (_, i) => items.put(`k${i}`, life)));
+        await items.update('k1', (n = 0) => n + 1);
+        if (life % 2 === 0) await store.compact({ namespace: name });
+        expect(await items.getMany(['k0', 'k1'])).toEqual([life, life + 1]);
+        await items.close();
+        await store.namespace<number>('stays').put(`${name}${life % 100}`, life);
+        expect(await store.dropNamespace(name)).toBe(true);
+      }
+    });
+    try {
+      for (let look = 0; look < LOOKS / 2 || Math.min(lives.a, lives.b) < 3; look++) {
+        const result = await peat('verify', directory, '--json');
+        const lines = jsonLines<Line>(result);
+        expect(lines.filter(({ finding }) => finding?.severity === 'damage' || finding?.severity === 'warning')).toEqual([]);
+        expect(result).toMatchObject({ code: 0, stderr: '' });
+      }
+    } finally {
+      stop.abort();
+    }
+    await Promise.all(running);
+    await store.close();
+    expect((await peat('verify', directory)).stdout).toContain('clean: 0 damaged, 0 warnings');
   });
 
   it('names what is damaged, inspect shows it, and repair takes it out', async () => {

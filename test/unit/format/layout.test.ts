@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { lockPrefix, parseLockPrefix } from '../../../src/format/layout.ts';
+import { checkNamespaceName, lockKindPrefix, lockPrefix, parseLockPrefix } from '../../../src/format/layout.ts';
 
 describe('the prefix of a lock', () => {
   it('comes apart as it was put together, whatever the name', () => {
@@ -25,5 +25,20 @@ describe('the prefix of a lock', () => {
       'tmp/user/x/',
     ];
     for (const prefix of foreign) expect(parseLockPrefix(prefix), prefix).toBeUndefined();
+  });
+});
+
+describe('a name that a caller made up', () => {
+  const TRICKS = ['..', '.', '../x', 'x/../../y', '/etc/passwd', 'a/b', 'a\\b', 'a\0', '\0', 'C:', '%2e%2e', '~', 'a\n', ' a', ''];
+
+  it('is refused for a namespace where it could be another path', () => {
+    for (const name of TRICKS) expect(() => checkNamespaceName(name), JSON.stringify(name)).toThrow(RangeError);
+    for (const name of ['a', 'a..b', '0', 'runs.v2-x_y']) expect(checkNamespaceName(name)).toBe(name);
+  });
+
+  it('becomes one folder of its own for a lock, right below those of its kind', () => {
+    const prefixes = TRICKS.filter((name) => name !== '').map((name) => lockPrefix('user', name));
+    for (const prefix of prefixes) expect(prefix.slice(lockKindPrefix('user').length)).toMatch(/^[A-Za-z0-9_%-]+\/$/);
+    expect(new Set(prefixes).size).toBe(prefixes.length);
   });
 });

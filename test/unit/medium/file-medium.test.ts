@@ -173,6 +173,14 @@ describe('errors of files', () => {
     expect(calls).toEqual(['open']);
   });
 
+  it('that say that there is no such file are an answer, at once', async () => {
+    const { medium, blocking, calls } = openFaulty(temporaryDirectory());
+    calls.length = 0;
+    expect(blocking.get('a/x')).toBeUndefined();
+    expect(await medium.get('a/x')).toBeUndefined();
+    expect(calls).toEqual(['open', 'open']);
+  });
+
   it('are never taken for an object that is absent', () => {
     const { blocking, faults } = openFaulty(temporaryDirectory());
     blocking.putIfAbsent('a/x', bytes('x'));
