@@ -88,7 +88,9 @@ export class NamespaceCompactor {
       while (!stop.aborted) {
         const result = await this.#pass(held);
         if (result === undefined || result.more || result.outcome === 'lost') continue;
-        await waker.wait({ signal: stop }).catch(() => undefined);
+        // Where something was taken in, more is about to come: the next pass is due anyway, and needs no event, which would cost each writer for each append.
+        const isBusy = result.outcome === 'committed' && waker.rest();
+        if (!isBusy) await waker.wait({ signal: stop }).catch(() => undefined);
         if (!stop.aborted) await system.sleep(this.#options.gatherMs, { signal: stop }).catch(() => undefined);
       }
       if (!held.signal.aborted) await this.#finishDrain(held);
