@@ -58,6 +58,6 @@ it('rests until the next wait, which ends by itself, since what changed meanwhil
 it('does not rest where events do not come, or not of all folders', async () => {
   const { waker } = await openWaker(['log/', 'root/']);
   expect(waker.rest()).toBe(false);
-  const inMemory = await Waker.open({ medium: new MemoryMedium({ system }), system, prefixes: ['log/'] }, options);
+  const inMemory = await Waker.open({ medium: new MemoryMedium({ system, canAppend: true }), system, prefixes: ['log/'] }, options);
   expect(inMemory.rest()).toBe(false);
 });
