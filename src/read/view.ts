@@ -84,8 +84,12 @@ export class View {
     return this.counters.framesRead + this.counters.recordsRead + this.#rootsAdopted;
   }
 
-  /** The state of the last refresh, which will stay as it is. */
-  pin(): State {
+  /**
+   * The state of the last refresh, which will stay as it is. With `keys`, for looking these up and nothing else: then the tail has no other, and need not
+   * be copied at its next change.
+   */
+  pin(keys?: readonly Key[]): State {
+    if (keys !== undefined && keys.length < this.#tail.size) return { ...this.state, tail: partOf(this.#tail, keys) };
     this.#tailIsShared = true;
     return this.state;
   }
@@ -373,4 +377,13 @@ export class View {
     for (const record of this.#records.all()) if (record.root >= root.horizon && record.root < root.drain) return true;
     return false;
   }
+}
+
+function partOf(tail: ReadonlyMap<Key, Entry>, keys: readonly Key[]): Map<Key, Entry> {
+  const part = new Map<Key, Entry>();
+  for (const key of keys) {
+    const entry = tail.get(key);
+    if (entry !== undefined) part.set(key, entry);
+  }
+  return part;
 }
