@@ -95,7 +95,9 @@ export class NamespaceCompactor {
         const result = await this.#pass(held);
         if (result === undefined || result.more || result.outcome === 'lost') continue;
         const pollMs = idle.after({ hasFound: result.outcome !== 'nothing' });
-        await waker.wait({ signal: stop, ...(waker.hasEvents ? {} : { ms: pollMs }) }).catch(() => undefined);
+        // Where something was taken in, more is about to come: the next pass is due anyway, and needs no event, which would cost each writer for each append.
+        const isBusy = result.outcome === 'committed' && waker.rest();
+        if (!isBusy) await waker.wait({ signal: stop, ...(waker.hasEvents ? {} : { ms: pollMs }) }).catch(() => undefined);
         if (!stop.aborted) await system.sleep(this.#options.gatherMs, { signal: stop }).catch(() => undefined);
       }
       if (!held.signal.aborted) await this.#finishDrain(held);

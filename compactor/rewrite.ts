@@ -13,7 +13,7 @@ import { maxStamp, type Stamp } from '../src/base/stamp.ts';
 import type { Entry } from '../src/format/entry.ts';
 import { ArraySource, type EntrySource, NewestMerge } from '../src/format/merge.ts';
 import type { Shard, TableRef } from '../src/format/root.ts';
-import { TableBuilder } from '../src/format/table/table-builder.ts';
+import type { TableBuilder } from '../src/format/table/table-builder.ts';
 import { TableStream, type TableStreamContext } from '../src/read/table-stream.ts';
 import type { Pacer } from './pace.ts';
 import { type Cut, cutInto } from './stack.ts';
@@ -137,7 +137,7 @@ class Rewriting {
       this.#dropFloor = maxStamp(this.#dropFloor, entry.stamp);
       return pacer.step();
     }
-    this.#builder ??= new TableBuilder();
+    this.#builder ??= this.#context.writer.begin();
     this.#builder.add(entry);
     this.#entriesWritten++;
     return this.#isTableFull || pacer.step();

@@ -112,6 +112,11 @@ export class ByteWriter {
   clear(): void {
     this.#length = 0;
   }
+
+  /** Takes back what was written behind `length`. */
+  truncate(length: number): void {
+    this.#length = Math.min(this.#length, length);
+  }
 }
 
 export function writeU64(target: Buffer, value: number, at: number): void {

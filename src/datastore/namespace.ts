@@ -1,6 +1,6 @@
 /** A handle on one namespace: what users read and write through. */
 import { PeatError } from '../base/errors.ts';
-import { show, toKey } from '../base/key.ts';
+import { type Key, show, toKey } from '../base/key.ts';
 import type { SeenTime, StampClock } from '../base/stamp.ts';
 import type { System } from '../base/system.ts';
 import { type Entry, isGone } from '../format/entry.ts';
@@ -295,7 +295,7 @@ export class Namespace<T = unknown> {
   /** The values of several keys, in their order, from one state. */
   async getMany(keys: readonly string[], options: ReadOptions = {}): Promise<(T | undefined)[]> {
     if (!Array.isArray(keys)) throw new TypeError(`keys must be an array, got ${show(keys)}`);
-    const snapshot = await this.snapshot(options);
+    const snapshot = await this.#snapshot({ signal: options.signal, keys: keys.map((key) => toKey(key)) });
     return await snapshot.getMany(keys, options);
   }
 
@@ -330,8 +330,13 @@ export class Namespace<T = unknown> {
 
   /** The state as it is now, for up to the retention time (15 minutes). */
   async snapshot(options: ReadOptions = {}): Promise<Snapshot<T>> {
+    return await this.#snapshot({ signal: options.signal });
+  }
+
+  /** @param options.keys all that will be asked for: then it holds no more of the tail than that */
+  async #snapshot(options: ReadOptions & { keys?: readonly Key[] }): Promise<Snapshot<T>> {
     this.#checkOpen();
-    const state = await this.#reader.pinned(options.signal);
+    const state = await this.#reader.pinned(options);
     const { system, constants } = this.#context;
     return new Snapshot<T>(this.#reader, { state, system, retentionMs: constants.retentionMs });
   }

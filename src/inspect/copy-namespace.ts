@@ -141,7 +141,7 @@ class NamespaceCopy {
       { cacheBytes: 0, emptyIfMissing: false, frozen: false, drainWaitMs: DRAIN_WAIT_MS, finishDrain: undefined },
     );
     try {
-      const { root, stripes } = await reader.pinned(signal);
+      const { root, stripes } = await reader.pinned({ signal });
       const records = [...reader.view.records()].filter(({ id }) => stripes.undecided.get(id.stripe)?.id.number !== id.number);
       return { root, tail: reader.view.unabsorbed(), records };
     } catch (error) {

@@ -26,6 +26,7 @@ import {
   SEGMENT_HEADER_BYTES,
 } from '../format/frame.ts';
 import { type NamespaceLayout, parseSegmentId, type SegmentId, segmentPartName } from '../format/layout.ts';
+import type { BlockingMedium } from '../medium/medium.ts';
 import { getManySteps, getSteps, type Steps } from '../medium/steps.ts';
 import { partsWithGaps } from './log-listing.ts';
 
@@ -115,6 +116,11 @@ export class SegmentReader {
       }
     }
     return frames;
+  }
+
+  /** Whether nothing follows what was read, if the medium can tell without a read. A tear or damage at `offset` is something. */
+  isAtEnd(blocking: BlockingMedium): boolean {
+    return this.sealed || (!this.framed && blocking.endsAt?.(this.#name, this.offset) === true);
   }
 
   /** A root has taken in everything up to `offset`: reading goes on behind it. */

@@ -16,6 +16,7 @@
  */
 import { closeSync, fdatasync, fdatasyncSync, ftruncateSync, openSync, writeSync } from 'node:fs';
 import { assert, PeatError } from '../base/errors.ts';
+import { END_MARK_BYTES } from './end-mark.ts';
 import { type FileCaller, type FileSteps, isErrno } from './file-calls.ts';
 import type { AppendFile } from './medium.ts';
 
@@ -23,8 +24,6 @@ import type { AppendFile } from './medium.ts';
 const SYNCS_BEFORE_ZEROS = 16;
 const ZEROS_BYTES_FIRST = 256 * 1024;
 const ZEROS_BYTES_MAX = 1024 * 1024;
-/** What a reader takes for the end of a segment. */
-const END_MARK_BYTES = 8;
 
 /** Allocated at the first use, and shared: most processes never need it. */
 let zeros: Buffer | undefined;

@@ -80,6 +80,10 @@ export class FileBlocking implements BlockingMedium {
     return look.watermark;
   }
 
+  endsAt(name: string, offset: number): boolean {
+    return this.#operations.endsWarm(name, offset);
+  }
+
   #lookAt(prefix: string): DirectoryLook {
     const known = this.#looks.get(prefix);
     if (known !== undefined) return known;

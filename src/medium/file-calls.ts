@@ -241,6 +241,17 @@ export interface FileCallerOptions {
   readonly beforeCall?: ((operation: string, path: string) => void) | undefined;
 }
 
+/** A first attempt that did not succeed: to be tried again, or reported. */
+class FirstFailure {
+  readonly startedMs: number;
+  readonly error: unknown;
+
+  constructor(startedMs: number, error: unknown) {
+    this.startedMs = startedMs;
+    this.error = error;
+  }
+}
+
 export class FileCaller {
   readonly #system: System;
   readonly #root: string;
@@ -281,7 +292,15 @@ export class FileCaller {
       while (state.done !== true) {
         const wanted = state.value;
         try {
-          const result = isGroup(wanted) ? await Promise.all(wanted.map((call) => this.#settle(call))) : await this.#call(wanted);
+          let result: unknown;
+          if (isGroup(wanted)) {
+            result = await Promise.all(wanted.map((call) => this.#settle(call)));
+          } else {
+            const pace = this.#paceToBlock(wanted.operation);
+            // What blocks needs no promise.
+            result = pace === undefined ? await this.#call(wanted) : this.#blockOnce(wanted, pace);
+            if (result instanceof FirstFailure) result = await this.#call(wanted, result);
+          }
           state = steps.next(result);
         } catch (error) {
           if (!(error instanceof FileCallError)) throw error;
@@ -297,10 +316,27 @@ export class FileCaller {
   /** Makes a call in the way that is the quicker one for its kind. */
   async paced<T>(operation: string, call: Pick<FileCall<T>, 'blocking' | 'async'>): Promise<T> {
     const pace = this.#pace;
-    if (pace?.isQuick(operation) !== true) return await timed(pace, operation, () => inPool(call));
+    if (pace === undefined) return await inPool(call);
+    if (!pace.mayBlock(operation)) return await pace.pool(operation, () => inPool(call));
     const due = pace.due();
     if (due !== undefined) await due;
-    return await timed(pace, operation, () => call.blocking());
+    return pace.block(operation, () => call.blocking());
+  }
+
+  /** The pace, if a call of this kind may block right now. */
+  #paceToBlock(operation: string): CallPace | undefined {
+    const pace = this.#pace;
+    return pace?.mayBlock(operation) === true && pace.due() === undefined ? pace : undefined;
+  }
+
+  #blockOnce(call: FileCall, pace: CallPace): unknown {
+    const startedMs = this.#system.monotonicNowMs();
+    try {
+      this.#beforeCall?.(call.operation, call.path);
+      return pace.block(call.operation, () => call.blocking());
+    } catch (error) {
+      return new FirstFailure(startedMs, error);
+    }
   }
 
   /** Lets a call made elsewhere be intercepted, too. */
@@ -324,12 +360,14 @@ export class FileCaller {
     }
   }
 
-  async #call(call: FileCall): Promise<unknown> {
-    const startedMs = this.#system.monotonicNowMs();
+  /** @param first what became of the first attempt, if that was made */
+  async #call(call: FileCall, first?: FirstFailure): Promise<unknown> {
+    const startedMs = first?.startedMs ?? this.#system.monotonicNowMs();
     for (let attempts = 1; ; attempts++) {
       try {
+        if (first !== undefined && attempts === 1) throw first.error;
         this.#beforeCall?.(call.operation, call.path);
-        return await this.paced(call.operation, { blocking: () => call.blocking(), async: (done) => call.async(done) });
+        return await this.paced(call.operation, call);
       } catch (error) {
         await this.#system.sleep(this.#delayOrThrow(call, { error, attempts, startedMs }));
       }
@@ -370,15 +408,6 @@ function inPool<T>(call: Pick<FileCall<T>, 'async'>): Promise<T> {
       else reject(error);
     });
   });
-}
-
-async function timed<T>(pace: CallPace | undefined, operation: string, call: () => T | Promise<T>): Promise<T> {
-  const done = pace?.time(operation);
-  try {
-    return await call();
-  } finally {
-    done?.();
-  }
 }
 
 function isGroup(wanted: FileCall | readonly FileCall[]): wanted is readonly FileCall[] {

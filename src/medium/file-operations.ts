@@ -49,6 +49,10 @@ export class FileOperations {
     return this.#isClosed ? undefined : this.#reader.getWarm(name, range);
   }
 
+  endsWarm(name: string, offset: number): boolean {
+    return !this.#isClosed && this.#reader.endsWarm(name, offset);
+  }
+
   *get(name: string, range: ByteRange | undefined): FileSteps<Buffer | undefined> {
     this.#checkOpen();
     return yield* this.#reader.get(name, range);

@@ -7,6 +7,7 @@
  */
 import { constants, fstatSync, readSync, type Stats } from 'node:fs';
 import { PeatError } from '../base/errors.ts';
+import { END_MARK_BYTES, isEnd } from './end-mark.ts';
 import { close, type FileSteps, isFileError, isMissing, open, perform, read, statOpen } from './file-calls.ts';
 import type { FileDescriptors } from './file-descriptors.ts';
 import type { FileTree } from './file-tree.ts';
@@ -59,6 +60,8 @@ function clamp({ offset, length }: ByteRange, size: number): ByteRange {
 export class FileReader {
   readonly #tree: FileTree;
   readonly #descriptors: FileDescriptors | undefined;
+  /** What stands at a file's end, or after it. */
+  readonly #end: Buffer = Buffer.alloc(END_MARK_BYTES);
 
   /** Without descriptors, every read opens the file. */
   constructor(tree: FileTree, descriptors: FileDescriptors | undefined) {
@@ -82,6 +85,18 @@ export class FileReader {
     }
     this.#descriptors?.drop(name);
     return undefined;
+  }
+
+  /** Whether a file ends at `offset`, if its descriptor is at hand; false if it isn't. Whether its name is still there is not looked at. */
+  endsWarm(name: string, offset: number): boolean {
+    const file = this.#descriptors?.find(name);
+    if (file === undefined) return false;
+    try {
+      const count = readSync(file.fd, this.#end, 0, END_MARK_BYTES, offset);
+      return isEnd(count === END_MARK_BYTES ? this.#end : this.#end.subarray(0, count));
+    } catch {
+      return false;
+    }
   }
 
   *get(name: string, range: ByteRange | undefined): FileSteps<Buffer | undefined> {

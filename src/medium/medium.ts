@@ -118,4 +118,9 @@ export interface BlockingMedium {
    * Undefined if that can't be told cheaply, for example because the last change is as young as the clock's tick.
    */
   watermark(prefix: string): Watermark | undefined;
+  /**
+   * True if nothing of an append-only file stands from `offset` on: it ends there, or its next eight bytes are zeros. False if there is more, or if
+   * that can't be told cheaply; never throws. For a name of which a watermark, taken before, tells that it is there. Missing where a `get` is as cheap.
+   */
+  endsAt?(name: string, offset: number): boolean;
 }

@@ -5,8 +5,10 @@
  * `powerCut` plays a machine that loses power: what append-only files took since their last sync is gone, and their writers
  * are dead. Names always survive: that objects put with `durable: false`, or files never synced, may vanish, is not played.
  */
+
 import { PeatError } from '../base/errors.ts';
 import type { System } from '../base/system.ts';
+import { isEnd } from './end-mark.ts';
 import type { AppendFile, BlockingMedium, ByteRange, ListedObject, ListOptions, Medium, PutOptions, Watermark } from './medium.ts';
 import { SortedNames } from './sorted-names.ts';
 
@@ -160,6 +162,11 @@ class MemoryStorage implements BlockingMedium {
 
   watermark(prefix: string): Watermark | undefined {
     return this.#names.watermark(prefix);
+  }
+
+  endsAt(name: string, offset: number): boolean {
+    const object = this.#objects.get(name);
+    return object !== undefined && isEnd(object.bytes.subarray(Math.min(offset, object.length), object.length));
   }
 
   powerCut(): void {

@@ -4,6 +4,9 @@
  * Events are hints. Some are lost (another host's changes on a network file system, a full queue), so a waiter always looks
  * again after a while by itself. chokidar takes one inotify watch for each file of a folder; folders that hold many
  * files are left to polling.
+ *
+ * Events cost those who write, too: each append is an interrupt, and work, for a processor that another writer might use. Who will look
+ * again soon anyway lets the waker rest until then.
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -27,8 +30,9 @@ export class Waker {
   #watcher: FSWatcher | undefined;
   #wake: (() => void) | undefined;
   #isPending = false;
-  /** Folders to watch that are not there yet, or too large. */
-  #unwatched: string[] = [];
+  #folders: readonly string[] = [];
+  /** Folders to watch that are not there yet, or too large, or all while the waker rests. */
+  #unwatched: readonly string[] = [];
   #isClosed = false;
 
   private constructor(context: { medium: Medium; system: System }, options: WakerOptions) {
@@ -42,7 +46,8 @@ export class Waker {
     const waker = new Waker(context, options);
     const directory = context.medium.localDirectory;
     if (directory === undefined) return waker;
-    waker.#unwatched = context.prefixes.map((prefix) => join(directory, prefix));
+    waker.#folders = context.prefixes.map((prefix) => join(directory, prefix));
+    waker.#unwatched = waker.#folders;
     await waker.#watchMore();
     return waker;
   }
@@ -66,10 +71,14 @@ export class Waker {
     // Nor must it keep the process alive: a watch that is closed while files come and go may leave something behind. Waits do, as long as they last.
     const watcher = watch(folders, { ignoreInitial: true, depth: this.#depth, persistent: false });
     watcher.on('all', () => this.wake());
-    watcher.on('error', () => void this.#stopWatching());
+    watcher.on('error', () => {
+      if (this.#watcher === watcher) void this.#stopWatching();
+    });
     this.#watcher = watcher;
     // What changed before the watch began made no event.
-    watcher.on('ready', () => this.wake());
+    watcher.on('ready', () => {
+      if (this.#watcher === watcher) this.wake();
+    });
   }
 
   /** Ends the current wait, or the next one. */
@@ -97,10 +106,25 @@ export class Waker {
     }
   }
 
+  /**
+   * Takes no events until the next `wait`, which ends once they come again, since what changed in between made none: for who looks again
+   * without being woken, and only waits after a look that found nothing. False, and nothing is done, where events don't come anyway.
+   */
+  rest(): boolean {
+    if (!this.hasEvents) return false;
+    this.#unwatched = this.#folders;
+    this.#isPending = false;
+    void this.#stopWatching();
+    return true;
+  }
+
   async #stopWatching(): Promise<void> {
     const watcher = this.#watcher;
     this.#watcher = undefined;
-    await watcher?.close();
+    const closed = watcher?.close();
+    // Closing takes the listeners off, and an error without one would end the process.
+    watcher?.on('error', () => undefined);
+    await closed;
   }
 
   async close(): Promise<void> {

@@ -122,31 +122,33 @@ export class NamespaceReader {
    * A fresh state that is one moment's, and stays as it is. Segments are read one after the other, so a single round may hold a later
    * write of one writer and lack an earlier one of another; when a whole round has found nothing new, what was read before it is what
    * stood there between the two. Beside writers that never pause, the rounds are bounded, and the last one counts.
+   *
+   * @param options.keys all that will be looked up in it; default: any, and ranges
    */
-  async pinned(signal?: AbortSignal): Promise<State> {
+  async pinned({ keys, signal }: ReadOptions & { keys?: readonly Key[] } = {}): Promise<State> {
     for (;;) {
       const first = await this.fresh(signal);
       // A namespace that is not there, or where nobody writes any more, is one moment's as it is.
       if (first.root.number < 0 || this.#frozenState !== undefined) return first;
       const context = { medium: this.#medium, system: this.#system };
-      const pinned = this.#medium.blocking === undefined ? await this.#pinAsync(signal) : runBlocking(this.#pinSteps(), context);
+      const pinned = this.#medium.blocking === undefined ? await this.#pinAsync(keys, signal) : runBlocking(this.#pinSteps(keys), context);
       if (pinned !== undefined) return pinned;
     }
   }
 
   /** Undefined if a drain must be waited for. */
-  *#pinSteps(): Steps<State | undefined> {
+  *#pinSteps(keys: readonly Key[] | undefined): Steps<State | undefined> {
     for (let round = 0; round < PIN_ROUNDS_MAX; round++) {
       const before = this.view.changes;
       if ((yield* this.view.refresh()) === 'draining') return undefined;
       if (this.view.changes === before) break;
     }
-    return this.view.pin();
+    return this.view.pin(keys);
   }
 
-  async #pinAsync(signal: AbortSignal | undefined): Promise<State | undefined> {
+  async #pinAsync(keys: readonly Key[] | undefined, signal: AbortSignal | undefined): Promise<State | undefined> {
     while (this.#refreshing !== undefined) await this.#refreshing.catch(() => undefined);
-    const pinning = runAsync(this.#pinSteps(), { medium: this.#medium, system: this.#system, signal });
+    const pinning = runAsync(this.#pinSteps(keys), { medium: this.#medium, system: this.#system, signal });
     // Others wait meanwhile, so that nobody changes the view between the last round and the pin.
     this.#refreshing = pinning;
     try {

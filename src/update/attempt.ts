@@ -79,9 +79,10 @@ async function attemptOnce(context: AttemptContext, jobs: readonly Job[]): Promi
   await context.root.prepare();
   // Several keys are read at one moment: no put checks those that are not changed, nor what is written blindly.
   const isOfSeveral = jobs.some(({ options }) => options.keys.length > 1);
-  let state = isOfSeveral ? await reader.pinned() : await reader.fresh();
+  const keys = jobs.flatMap(({ options }) => options.keys);
+  let state = isOfSeveral ? await reader.pinned({ keys }) : await reader.fresh();
   // A later read of this process may add to a tail that is not pinned: no harm, but for frames that a drain may yet cut off.
-  if (state.root.drain > state.root.horizon) state = await reader.pinned();
+  if (state.root.drain > state.root.horizon) state = await reader.pinned({ keys });
   if (state.root.number < 0) {
     // Dropped since the root was read last; or it can't be seen yet. The root tells which.
     context.root.doubt();

@@ -234,6 +234,30 @@ describe.each(appendable)('an append-only file on a medium of %s', (_, make) => 
     expect((await medium.get('log/s'))?.toString()).toBe(expected);
   });
 
+  it('tells where it ends, for now, once it was read from', async () => {
+    const medium = await make();
+    const endsAt = (offset: number): boolean | undefined => medium.blocking?.endsAt?.('log/s', offset);
+    expect(endsAt(0)).toBe(false);
+    const file = await medium.openAppend('log/s');
+    file.write(bytes('header, '));
+    await medium.get('log/s', { offset: 0, length: 8 });
+    expect(endsAt(8)).toBe(true);
+    let length = 8;
+    for (let i = 0; i < 40; i++) {
+      file.write(bytes('a frame of 20 bytes.'));
+      expect(endsAt(length)).toBe(false);
+      expect(endsAt(length + 16)).toBe(false);
+      length += 20;
+      // With zeros behind it, from the 16th on.
+      expect(endsAt(length)).toBe(true);
+      await file.sync();
+    }
+    file.close();
+    expect(endsAt(length)).toBe(true);
+    expect(endsAt(length + 100)).toBe(true);
+    expect(endsAt(length - 3)).toBe(false);
+  });
+
   it('takes writes while a sync is under way', async () => {
     const medium = await make();
     const file = await medium.openAppend('log/s');

@@ -196,6 +196,7 @@ class ProcessMedium {
         ),
       syncNames: (prefix) => this.#block('syncNames', prefix, () => inner.syncNames(prefix)),
       watermark: (prefix) => inner.watermark(prefix),
+      endsAt: (name, offset) => inner.endsAt?.(name, offset) === true,
     };
   }
 

@@ -36,6 +36,18 @@ describe('values', () => {
     );
   });
 
+  it('keep what a text begins with, however long it is', () => {
+    for (const length of [0, 10, 63, 64, 100, 70_000]) {
+      const text = `\ufeff${'x'.repeat(length)}`;
+      expect(roundTrip(text)).toBe(text);
+      expect(roundTrip({ [text]: [text], at: new Date(5), other: 'y'.repeat(300) })).toEqual({
+        [text]: [text],
+        at: new Date(5),
+        other: 'y'.repeat(300),
+      });
+    }
+  });
+
   it('keep properties that are undefined', () => {
     expect(Object.keys(roundTrip({ a: undefined, b: 1 }) as object)).toEqual(['a', 'b']);
   });
