@@ -125,7 +125,7 @@ async function tasksOf(
 ): Promise<FileTask[]> {
   const { medium, system } = context;
   const layout = namespaceLayout(name);
-  const reading = await runAsync(newestRoot(layout, system, { isRemote: medium.isRemote }), { medium, system, signal });
+  const reading = await runAsync(newestRoot(layout, { medium, system }), { medium, system, signal });
   if (reading === undefined || reading.root.state !== 'live') {
     throw new PeatError('NAMESPACE_NOT_FOUND', `there is no namespace ${name}`, { namespace: name });
   }

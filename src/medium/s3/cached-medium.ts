@@ -82,6 +82,10 @@ export class CachedMedium implements Medium {
     return await this.#origin.nowMs();
   }
 
+  lastAnsweredAtMs(): number | undefined {
+    return this.#origin.lastAnsweredAtMs();
+  }
+
   async close(): Promise<void> {
     await this.#cache.settle();
     await this.#origin.close();
