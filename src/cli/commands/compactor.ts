@@ -18,7 +18,11 @@ export const command: Command = {
       once: { type: 'boolean', help: 'compact everything once, and exit' },
       concurrency: { type: 'string', placeholder: 'N', help: 'how many passes run at once (default 2)' },
       'gather-ms': { type: 'string', placeholder: 'MS', help: 'after a change, how long to gather more before a pass (default 1000)' },
-      'poll-ms': { type: 'string', placeholder: 'MS', help: 'how often to look where the file system sends no events (default 2000)' },
+      'poll-ms': {
+        type: 'string',
+        placeholder: 'MS',
+        help: 'how often to look where no events come (default 2000; in a bucket less often while idle)',
+      },
       json: { type: 'boolean', help: 'log JSON lines' },
     },
     positionals: [1, 1],

@@ -103,6 +103,26 @@ describe('requests of', () => {
     expect(await requestsOf(() => runs.get('a'))).toBe('0/3/0/0');
   });
 
+  it('the first get of a process', async () => {
+    await store.namespace('runs').put('a', 1);
+    const run = async (): Promise<void> => {
+      const other = await openStore();
+      expect(await other.namespace('runs').get('a')).toBe(1);
+      await other.close();
+    };
+    // peat.json, the root, and the object that was put.
+    expect(await requestsOf(run)).toBe('0/2/3/0');
+  });
+
+  it('a get that may be a little old', async () => {
+    const runs = store.namespace('runs');
+    await runs.put('a', 1);
+    await runs.get('a');
+    expect(await requestsOf(() => runs.get('a', { maxStalenessMs: 1000 }))).toBe('0/0/0/0');
+    await system.advance(1000);
+    expect(await requestsOf(() => runs.get('a', { maxStalenessMs: 1000 }))).toBe('0/2/0/0');
+  });
+
   it('an update', async () => {
     const runs = store.namespace<number>('runs');
     const increment = (): Promise<unknown> => runs.update('a', (count = 0) => count + 1);
