@@ -103,7 +103,7 @@ export class TableCache {
     const there = await Promise.all(pieces.map((piece) => this.#store.read(name, piece)));
     const missing = pieces.filter((_, i) => there[i] === undefined);
     const fetched = await Promise.all(this.#fetchPieces(name, missing, { evenIfHeld: true }).values());
-    const kept = await Promise.all(fetched.map((piece) => piece?.kept));
+    const kept = await Promise.all(fetched.map(async (piece) => await piece?.kept));
     const lacked = new Set(missing);
     return {
       isFetched: ranges.map((range) => this.#piecesOf(range).some((piece) => lacked.has(piece))),
