@@ -85,6 +85,11 @@ export interface Medium {
   putIfAbsent(name: string, bytes: Uint8Array, options?: PutOptions): Promise<boolean>;
   /** The bytes of an object, or of a part of it; undefined if there is no such object. The buffer is the caller's. */
   get(name: string, range?: ByteRange): Promise<Buffer | undefined>;
+  /**
+   * The same, where `get` may answer with a copy: asked of the storage itself, and what was kept is replaced. For bytes whose own checksums don't
+   * hold. Not there where no copies are kept.
+   */
+  getAgain?(name: string, range: ByteRange): Promise<Buffer | undefined>;
   /** All objects whose name starts with `prefix` (which ends in "/"), at any depth, in byte order of their names. */
   list(prefix: string, options?: ListOptions): Promise<ListedObject[]>;
   /** The names of the folders directly under `prefix`, without it, in order. */

@@ -6,7 +6,7 @@
  * the old one is forgotten and the young one becomes old. It is nearly as good as exact recency, and a hit costs one look-up.
  */
 import { MalformedError } from '../base/bytes.ts';
-import { corrupt, PeatError } from '../base/errors.ts';
+import { corrupt, isPeatError, PeatError } from '../base/errors.ts';
 import type { NamespaceLayout } from '../format/layout.ts';
 import type { TableRef } from '../format/root.ts';
 import { Block } from '../format/table/block.ts';
@@ -149,7 +149,14 @@ export class TableStore {
     };
     const at = { offset: ref.offset + range.offset, length: range.length };
     const blocking = this.#medium.blocking;
-    return blocking === undefined ? this.#medium.get(name, at).then(parse) : parse(blocking.get(name, at));
+    if (blocking !== undefined) return parse(blocking.get(name, at));
+    const loaded = this.#medium.get(name, at).then(parse);
+    if (this.#medium.getAgain === undefined) return loaded;
+    return loaded.catch(async (error: unknown) => {
+      // It may be the copy that is damaged, and not the table.
+      if (!isPeatError(error, 'CORRUPT')) throw error;
+      return parse(await this.#medium.getAgain?.(name, at));
+    });
   }
 }
 

@@ -23,7 +23,7 @@ export interface BucketStats {
 export interface Bucket {
   /** For who reads and writes. */
   readonly medium: Medium;
-  /** For compactions: they read tables once, to replace them, so what they read is not kept. */
+  /** For compactions: they read tables once, to replace them. What they make of them rests on the bucket alone. */
   readonly mergeMedium: Medium;
   readonly counts: RequestCounts;
   readonly cache: TableCache | undefined;
@@ -41,8 +41,8 @@ export function openBucket(
   const pieces = new PieceStore({ settings, system, scope, pieceBytes: CACHE_PIECE_BYTES });
   const cache = new TableCache(pieces, (name, range) => medium.get(name, range));
   return {
-    medium: new CachedMedium(medium, { cache, fill: true }),
-    mergeMedium: new CachedMedium(medium, { cache, fill: false }),
+    medium: new CachedMedium(medium, cache),
+    mergeMedium: medium,
     counts,
     cache,
   };

@@ -11,21 +11,13 @@ import type { TableCache } from './table-cache.ts';
 
 const TABLE = new RegExp(`^${NAMESPACES_PREFIX}[^/]+/shard/`);
 
-export interface CachedMediumOptions {
-  readonly cache: TableCache;
-  /** False: takes what is there, and keeps nothing more. For who reads tables once, to replace them. */
-  readonly fill: boolean;
-}
-
 export class CachedMedium implements Medium {
   readonly #origin: Medium;
   readonly #cache: TableCache;
-  readonly #fill: boolean;
 
-  constructor(origin: Medium, { cache, fill }: CachedMediumOptions) {
+  constructor(origin: Medium, cache: TableCache) {
     this.#origin = origin;
     this.#cache = cache;
-    this.#fill = fill;
   }
 
   get description(): string {
@@ -50,8 +42,11 @@ export class CachedMedium implements Medium {
   async get(name: string, range?: ByteRange): Promise<Buffer | undefined> {
     // Nobody reads a whole file of tables but to copy or check it, which the bucket itself must answer.
     if (range === undefined || range.length === 0 || !TABLE.test(name)) return await this.#origin.get(name, range);
-    if (this.#fill) return await this.#cache.get(name, range);
-    return (await this.#cache.peek(name, range)) ?? (await this.#origin.get(name, range));
+    return await this.#cache.get(name, range);
+  }
+
+  async getAgain(name: string, range: ByteRange): Promise<Buffer | undefined> {
+    return TABLE.test(name) ? await this.#cache.getAgain(name, range) : await this.#origin.get(name, range);
   }
 
   async putIfAbsent(name: string, bytes: Uint8Array, options?: PutOptions): Promise<boolean> {

@@ -89,12 +89,12 @@ export class TableCache {
     return cut([...pieces.values()], { offset: range.offset % this.#store.pieceBytes, length: range.length });
   }
 
-  /** The same, but only if all of it is here; nothing is fetched. */
-  async peek(name: string, range: ByteRange): Promise<Buffer | undefined> {
-    const found = [...(await this.#local(name, this.#piecesOf(range))).values()];
-    const bytes = cut(found, { offset: range.offset % this.#store.pieceBytes, length: range.length });
-    if (bytes !== undefined) this.#counters.hits++;
-    return bytes;
+  /** The same, asked of the bucket whatever is here, which is replaced: what was fetched may have been damaged on its way. */
+  async getAgain(name: string, range: ByteRange): Promise<Buffer | undefined> {
+    this.#counters.misses++;
+    const fetched = await Promise.all(this.#fetchPieces(name, this.#piecesOf(range), { evenIfHeld: true }).values());
+    const pieces = fetched.map((piece) => piece?.payload);
+    return cut(pieces, { offset: range.offset % this.#store.pieceBytes, length: range.length });
   }
 
   /** Sees that parts of an object are on the disk, as far as the disk takes them. */
@@ -103,7 +103,7 @@ export class TableCache {
     const there = await Promise.all(pieces.map((piece) => this.#store.read(name, piece)));
     const missing = pieces.filter((_, i) => there[i] === undefined);
     const fetched = await Promise.all(this.#fetchPieces(name, missing, { evenIfHeld: true }).values());
-    const kept = await Promise.all(fetched.map((piece) => piece?.kept));
+    const kept = await Promise.all(fetched.map(async (piece) => await piece?.kept));
     const lacked = new Set(missing);
     return {
       isFetched: ranges.map((range) => this.#piecesOf(range).some((piece) => lacked.has(piece))),

@@ -1,8 +1,9 @@
 /** `sync` and `stats` of a store in a bucket, opened as callers open it. */
-import { chmodSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { MemoryMedium, nodeSystem, open, type Store, type SyncProgress } from '../../../src/index.ts';
+import { encodePiece, IDENTITY_BYTES, PIECE_HEADER_BYTES } from '../../../src/medium/s3/piece-file.ts';
 import { S3Medium } from '../../../src/medium/s3/s3-medium.ts';
 import { FAKE_BUCKET } from '../../support/s3/fake-operations.ts';
 import { type FakeServer, startFakeServer } from '../../support/s3/fake-server.ts';
@@ -158,6 +159,47 @@ describe('sync', { timeout: 60_000 }, () => {
     expect(await memory.sync()).toMatchObject({ nothingToDo: 'no-bucket' });
     expect(await memory.stats()).toEqual({});
     await memory.close();
+  });
+});
+
+describe('a read through the cache', () => {
+  /** As if it had been damaged on its way here, before it got the checksum of the cache. */
+  function damage(file: string): void {
+    const bytes = readFileSync(file);
+    const payload = Buffer.from(bytes.subarray(PIECE_HEADER_BYTES));
+    for (let i = 0; i < payload.length; i += 10) payload[i] = (payload[i] as number) ^ 1;
+    writeFileSync(file, encodePiece(bytes.subarray(8, 8 + IDENTITY_BYTES), payload));
+  }
+
+  it('asks the bucket before it calls a table damaged, and puts the copy right', async () => {
+    await newStore();
+    const read = async (): Promise<void> => {
+      const store = await opened();
+      expect(await store.namespace('jobs').get('a')).toBe(1);
+      await store.close();
+    };
+    await read();
+    const pieces = readdirSync(directory, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+    expect(pieces.length).toBeGreaterThan(0);
+    for (const { parentPath, name } of pieces) damage(join(parentPath, name));
+    const before = requestsFor('/shard/');
+    await read();
+    expect(requestsFor('/shard/')).toBeGreaterThan(before);
+    const healed = requestsFor('/shard/');
+    await read();
+    expect(requestsFor('/shard/')).toBe(healed);
+  });
+
+  it('still calls a table damaged that is', async () => {
+    await newStore();
+    const medium = await S3Medium.open(LOCATION, {});
+    stores.push(medium);
+    const [{ name } = { name: '' }] = await medium.list('ns/jobs/shard/');
+    const bytes = (await medium.get(name)) as Buffer;
+    await medium.delete([name]);
+    bytes[20] = (bytes[20] as number) ^ 1;
+    await medium.putIfAbsent(name, bytes);
+    await expect((await opened()).namespace('jobs').get('a')).rejects.toMatchObject({ code: 'CORRUPT', file: name });
   });
 });
 
