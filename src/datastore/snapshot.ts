@@ -51,7 +51,8 @@ export class Snapshot<T> {
   async get(key: string, options: ReadOptions = {}): Promise<T | undefined> {
     const state = this.#held();
     try {
-      const entry = await this.#reader.find(state, toKey(key), options);
+      const found = this.#reader.find(state, toKey(key), options);
+      const entry = found instanceof Promise ? await found : found;
       return visibleValue<T>(entry, this.#system.wallNowMs());
     } catch (error) {
       throw error instanceof TableGoneError ? await this.#reader.whyGone(error) : error;

@@ -32,7 +32,7 @@ export interface FileMediumOptions extends CreationModes {
   readonly canAppend?: boolean | undefined;
   /** Whether to offer the blocking form. Default: yes on a local file system. */
   readonly blocking?: boolean | undefined;
-  /** How many descriptors are kept open for reading; on a local file system only. Default 64. */
+  /** How many descriptors are kept open for reading; on a local file system only. Default 256. */
   readonly descriptorsMax?: number | undefined;
   /** For tests: runs before each file system call, and may throw an errno error in its place. */
   readonly beforeCall?: ((operation: string, path: string) => void) | undefined;
@@ -65,7 +65,7 @@ export class FileMedium implements Medium {
    * caches attributes, `ACCESS_DENIED` or `STORAGE` if it can't be looked at.
    */
   static open(directory: string, options: FileMediumOptions = {}): FileMedium {
-    const { system = nodeSystem, readOnly = false, descriptorsMax = 64 } = options;
+    const { system = nodeSystem, readOnly = false, descriptorsMax = 256 } = options;
     const path = resolve(directory);
     if (readOnly && options.create === true)
       throw new TypeError('a store opened for reading is not created: got { readOnly: true, create: true }');

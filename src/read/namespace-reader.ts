@@ -264,9 +264,9 @@ export class NamespaceReader {
     return isNamed === true ? this.#restless(error) : snapshotExpired(error);
   }
 
-  /** The entry of a key in a state. @throws TableGoneError if the state is older than the retention. */
-  async find(state: State, key: Key, options: ReadOptions = {}): Promise<Entry | undefined> {
-    return await find(state, this.tables, { key, signal: options.signal });
+  /** The entry of a key in a state; a promise only where something must be loaded. @throws TableGoneError if the state is older than the retention. */
+  find(state: State, key: Key, options: ReadOptions = {}): Entry | undefined | Promise<Entry | undefined> {
+    return find(state, this.tables, { key, signal: options.signal });
   }
 
   /** The tail of a state in key order; sorted once a state. */

@@ -89,25 +89,32 @@ export function lookup(state: State, tables: LoadedTables, key: Key): Looked {
 }
 
 /**
- * Looks a key up, and loads what that takes.
+ * Looks a key up, and loads what that takes. Mostly the cache has all of it, and nothing need be held or waited for.
  *
- * @throws TableGoneError if the state is older than the retention, PeatError `CORRUPT`, `STORAGE`
+ * @throws TableGoneError if the state is older than the retention, PeatError `CORRUPT`, `STORAGE`; at once or by the promise
  */
-export async function find(
+export function find(
   state: State,
   tables: TableStore,
   { key, signal }: { key: Key; signal: AbortSignal | undefined },
-): Promise<Entry | undefined> {
+): Entry | undefined | Promise<Entry | undefined> {
   signal?.throwIfAborted();
-  // Mostly the cache has all of it, and nothing need be held.
-  let looked = lookup(state, tables, key);
-  if (looked.missing === undefined) return looked.entry;
+  const looked = lookup(state, tables, key);
+  return looked.missing === undefined ? looked.entry : load(state, tables, { key, signal, missing: looked.missing });
+}
+
+async function load(
+  state: State,
+  tables: TableStore,
+  { key, signal, missing }: { key: Key; signal: AbortSignal | undefined; missing: Missing },
+): Promise<Entry | undefined> {
   const held = new HeldTables(tables);
-  for (;;) {
-    await held.load(looked.missing);
+  for (let lacking = missing; ; ) {
+    await held.load(lacking);
     signal?.throwIfAborted();
-    looked = lookup(state, held, key);
+    const looked = lookup(state, held, key);
     if (looked.missing === undefined) return looked.entry;
+    lacking = looked.missing;
   }
 }
 

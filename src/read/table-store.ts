@@ -13,7 +13,7 @@ import { Block } from '../format/table/block.ts';
 import { TableIndex } from '../format/table/table-index.ts';
 import type { Medium } from '../medium/medium.ts';
 
-/** A table that may be in use, with a number that is its name in the cache. */
+/** A table that may be in use, with a number that is its name in the cache. These stay small: the engine finds small integers sooner. */
 export interface TableHandle {
   readonly ref: TableRef;
   readonly cacheId: number;
@@ -28,9 +28,8 @@ export class TableGoneError extends Error {
   }
 }
 
-/** More blocks than any table has; keeps the cache keys of two tables apart. */
-const BLOCKS_MAX = 0x100_0000;
-const INDEX = BLOCKS_MAX - 1;
+/** In the cache, a table's index stands under its `cacheId`, and its blocks, which are no more than its entries, under the numbers behind that. */
+const FIRST_BLOCK = 1;
 
 type Cached = TableIndex | Block;
 
@@ -41,7 +40,7 @@ export class TableStore {
   #young = new Map<number, Cached>();
   #old = new Map<number, Cached>();
   #youngBytes = 0;
-  #nextId = 1;
+  #nextId = 0;
   #handles = new Map<string, TableHandle>();
 
   readonly counters = { blocksRead: 0, indexesRead: 0, bytesRead: 0 };
@@ -57,7 +56,8 @@ export class TableStore {
     const id = `${ref.file}@${ref.offset}`;
     let handle = this.#handles.get(id);
     if (handle === undefined) {
-      handle = { ref, cacheId: this.#nextId++ * BLOCKS_MAX };
+      handle = { ref, cacheId: this.#nextId };
+      this.#nextId += FIRST_BLOCK + ref.entries;
       this.#handles.set(id, handle);
     }
     return handle;
@@ -69,11 +69,11 @@ export class TableStore {
   }
 
   cachedIndex(table: TableHandle): TableIndex | undefined {
-    return this.#cached(table.cacheId + INDEX) as TableIndex | undefined;
+    return this.#cached(table.cacheId) as TableIndex | undefined;
   }
 
   cachedBlock(table: TableHandle, block: number): Block | undefined {
-    return this.#cached(table.cacheId + block) as Block | undefined;
+    return this.#cached(table.cacheId + FIRST_BLOCK + block) as Block | undefined;
   }
 
   #cached(key: number): Cached | undefined {
@@ -108,7 +108,7 @@ export class TableStore {
     return this.#load(table, { offset: ref.indexOffset, length: ref.length - ref.indexOffset }, (bytes) => {
       this.counters.indexesRead++;
       const index = TableIndex.decode(bytes, ref);
-      this.#keep(table.cacheId + INDEX, index);
+      this.#keep(table.cacheId, index);
       return index;
     });
   }
@@ -128,7 +128,7 @@ export class TableStore {
           ? new MalformedError(error.message.replace(/ at byte \d+$/, ''), range.offset + error.offset)
           : error;
       }
-      this.#keep(table.cacheId + block, decoded);
+      this.#keep(table.cacheId + FIRST_BLOCK + block, decoded);
       return decoded;
     });
   }

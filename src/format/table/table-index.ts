@@ -150,7 +150,7 @@ export class TableIndex {
 
 function walkIndex(reader: ByteReader, footer: Footer): Blocks {
   // An entry has at least 8 bytes: a number of blocks that can't be is found before room is made for it.
-  if (footer.blocks === 0 || footer.blocks > (reader.end - reader.at) / 8)
+  if (footer.blocks === 0 || footer.blocks > footer.entries || footer.blocks > (reader.end - reader.at) / 8)
     throw new MalformedError('the number of blocks is wrong', reader.end);
   const offsets = new Uint32Array(footer.blocks + 1);
   const checksums = new Uint32Array(footer.blocks);
