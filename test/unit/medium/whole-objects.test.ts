@@ -4,6 +4,7 @@
  */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { open } from '../../../src/index.ts';
 import { FileMedium, type FileMediumOptions } from '../../../src/medium/file-medium.ts';
@@ -49,7 +50,7 @@ describe.each(FORMS)('with the modes %s', (_, options) => {
     const held = await store.lock('x');
     const waiting = other.lock('x');
     const shared = await other.lock('y', { mode: 'shared' });
-    while (!(await other.listLocks()).some(({ tickets }) => tickets.length === 2)) await new Promise((turn) => setImmediate(turn));
+    while (!(await other.listLocks()).some(({ tickets }) => tickets.length === 2)) await turn();
     await held.release();
     await (await waiting).release();
     await shared.release();

@@ -1,4 +1,5 @@
 /** Calls that come together share a write and a sync. */
+import { setImmediate as turn } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { type Namespace, nodeSystem, type OpenOptions, open } from '../../../src/index.ts';
 import { MemoryMedium } from '../../../src/medium/memory-medium.ts';
@@ -34,11 +35,11 @@ describe('a group of appends', () => {
     const { store, items, counted } = await openCounted();
     counted.barrier = new Barrier(2);
     const first = items.put('k0', 0);
-    while (!counted.calls.includes('sync')) await new Promise((resolve) => setImmediate(resolve));
+    while (!counted.calls.includes('sync')) await turn();
     const others: Promise<unknown>[] = [];
     for (let i = 1; i < 64; i++) {
       others.push(...putMany(items, i, i + 1));
-      await new Promise((resolve) => setImmediate(resolve));
+      await turn();
     }
     void counted.barrier.pass();
     await Promise.all([first, ...others]);
