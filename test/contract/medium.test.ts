@@ -21,7 +21,7 @@ const localMedia: Record<string, () => Medium | Promise<Medium>> = {
   'files with modes': () => FileMedium.open(temporaryDirectory(), { fileMode: 0o640, directoryMode: 0o750 }),
 };
 
-const inBucket = { [BUCKET_NAME]: () => openBucket()(), [`${BUCKET_NAME}, with a cache`]: () => openCachedBucket()() };
+const inBucket = { [BUCKET_NAME]: () => openBucket()(), [`a cache before ${BUCKET_NAME}`]: () => openCachedBucket()() };
 const media: Record<string, () => Medium | Promise<Medium>> = REAL_SERVER === undefined ? { ...localMedia, ...inBucket } : inBucket;
 
 const bytes = (text: string): Buffer => Buffer.from(text);

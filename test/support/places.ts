@@ -45,7 +45,7 @@ function files(segments: 'appended' | 'framed'): Place {
 
 function bucket({ isCached }: { isCached: boolean }): Place {
   return {
-    name: isCached ? `${BUCKET_NAME}, with a cache` : BUCKET_NAME,
+    name: isCached ? `a cache before ${BUCKET_NAME}` : BUCKET_NAME,
     isBlocking: false,
     make: () => {
       const openHere = isCached ? openCachedBucket() : openBucket();
