@@ -228,7 +228,7 @@ export const MUTANTS = [
   {
     name: 'does not wait for a drain',
     rule: 'A13',
-    seed: 2_000_049,
+    seed: 2_000_190,
     edits: [{ file: 'src/read/view.ts', from: "return this.#usesDraining(root, true) ? 'draining' : 'fresh';", to: "return 'fresh';" }],
   },
   {
