@@ -8,17 +8,18 @@ const FIRST_SEEDS = [2_000_000, 1_000_000, 0];
 
 /**
  * @param {readonly import('./mutants.mjs').Mutant[]} mutants
- * @param {{ directory: string, count: number, print: (line: string) => void }} options `count` of each kind of scenarios
+ * @param {{ directory: string, count: number, anew: boolean, print: (line: string) => void }} options `count` of each kind of scenarios; `anew`:
+ * whatever is written there
  * @returns whether all were found
  */
-export async function findSeeds(mutants, { directory, count, print }) {
+export async function findSeeds(mutants, { directory, count, anew, print }) {
   let areFound = true;
   for (const [i, mutant] of mutants.entries()) {
     const file = join(directory, `mutant-${i}.mjs`);
     await buildSimulation(file, mutant);
     /** @type {typeof import('./main.ts')} */
     const simulation = await import(pathToFileURL(file).href);
-    const kept = mutant.seed === undefined ? undefined : await firstFinding(simulation, [mutant.seed]);
+    const kept = anew ? undefined : await firstFinding(simulation, [mutant.seed]);
     if (kept !== undefined) {
       print(`${mutant.name}: ${told(kept)}, as written`);
       continue;

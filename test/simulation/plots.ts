@@ -2,8 +2,9 @@
  * The plots of plays: each brings about, again and again with other details, what some family of rules is about. None of them knows what a rule says:
  * whether a promise was broken is for the simulation's checks to find.
  */
-import { SHARED_KEYS } from './updater.ts';
+
 import type { Feed, Spot, Stage } from './stage.ts';
+import { SHARED_KEYS } from './updater.ts';
 import type { WindowName } from './windows.ts';
 
 export type Plot = (stage: Stage) => Promise<void>;
@@ -40,9 +41,10 @@ async function cutOff(stage: Stage): Promise<void> {
   const opened = stage.number;
   const which = random.pick(['drain', 'horizon', 'horizon'] as const);
   let isSeen = false;
+  let isOver = false;
   const putting = compactor.hold({ at: 'root put', step: 'before', root: (root) => root[which] > opened }, () => isSeen);
   const begun = writer.hold(beforeFrame(stage), () => putting.isHeld);
-  const isThere = writer.hold(afterFrame(stage), () => isSeen && !putting.isHeld && compactor.isIdle);
+  const isThere = writer.hold(afterFrame(stage), () => isOver);
   // Either somebody looks before its fate is clear, or the writer itself: who reads may finish the drain, and then nothing is cut off.
   const looks = random.chance(0.5);
   if (!looks) isThere.skip();
@@ -56,6 +58,8 @@ async function cutOff(stage: Stage): Promise<void> {
   stage.check();
   await stage.until(() => compactor.isIdle);
   await (await stage.player('second')).readOwn(key);
+  isOver = true;
+  stage.check();
   await Promise.all([written, reading]);
   await reader.readOwn(key);
 }

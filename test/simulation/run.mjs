@@ -93,8 +93,13 @@ process.once('SIGINT', () => process.exit(130));
 process.once('SIGTERM', () => process.exit(143));
 process.stdout.on('error', () => process.exit(0));
 if (given['find-seeds']) {
-  const mutants = mutant === undefined ? MUTANTS : [{ ...mutant, seed: undefined }];
-  const areFound = await findSeeds(mutants, { directory, count, print: (line) => process.stdout.write(`${line}\n`) });
+  const mutants = mutant === undefined ? MUTANTS : [mutant];
+  const areFound = await findSeeds(mutants, {
+    directory,
+    count,
+    anew: mutant !== undefined,
+    print: (line) => process.stdout.write(`${line}\n`),
+  });
   process.exit(areFound ? 0 : 1);
 }
 const file = join(directory, 'simulation.mjs');

@@ -57,7 +57,8 @@ async function compact(world: World, { process, medium }: Settler): Promise<void
     idle = result.outcome === 'nothing' && result.base !== undefined ? idle + 1 : 0;
     await process.sleep(ROUND_MS);
   }
-  if (idle < 3 && world.violation === undefined) world.violate(`the store does not come to rest: something is published in each of ${ROUNDS} passes`);
+  if (idle < 3 && world.violation === undefined)
+    world.violate(`the store does not come to rest: something is published in each of ${ROUNDS} passes`);
 }
 
 /** A newcomer opens the store, and finds all that it has to find. */

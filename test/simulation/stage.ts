@@ -5,8 +5,9 @@
  * A cue says where its player is suspended, and what for. A player has one at a time, and the next one counts once that is over. Whoever waits
  * for what does not come goes on all the same.
  */
-import { decodeRoot } from '../../src/format/root-codec.ts';
+
 import type { Root } from '../../src/format/root.ts';
+import { decodeRoot } from '../../src/format/root-codec.ts';
 import type { Namespace, OpenOptions, Store } from '../../src/index.ts';
 import type { StorageCall } from '../support/power-cut-storage.ts';
 import { endDraft, readOwn, writeMixed, writeOwn } from './acts.ts';
@@ -34,7 +35,7 @@ export interface Spot {
   readonly root?: (root: Root) => boolean;
 }
 
-class Cue {
+export class Cue {
   readonly spot: Spot;
   readonly until: Happening;
   /** The object at which its player sleeps, or slept. */
@@ -59,7 +60,6 @@ class Cue {
     return this.name !== undefined;
   }
 }
-export type { Cue };
 
 export class Stage {
   readonly world: World;
@@ -256,9 +256,11 @@ export class Player {
     cue.name = name;
     this.#stage.world.count(`${this.#stage.world.scenario.plot} held`);
     this.process.stop(PATIENCE_MS);
-    void this.#stage.until(() => cue.isOver || cue.until()).then(() => {
-      scheduler.after(this.#stage.reactionMs, () => this.#goOn(cue));
-    });
+    void this.#stage
+      .until(() => cue.isOver || cue.until())
+      .then(() => {
+        scheduler.after(this.#stage.reactionMs, () => this.#goOn(cue));
+      });
     this.#stage.check();
     await new Promise<void>((resolve) => {
       this.process.after(0, resolve);
@@ -289,7 +291,9 @@ export class Player {
   // ---- what it does: each is over when its call is, or its process
 
   #act(work: () => Promise<void>): Promise<void> {
-    const death = new Promise<void>((resolve) => this.process.onDeath(resolve));
+    const death = new Promise<void>((resolve) => {
+      this.process.onDeath(resolve);
+    });
     const started = new Promise<void>((resolve, reject) => {
       this.process.after(0, () => {
         work().then(resolve, reject);
