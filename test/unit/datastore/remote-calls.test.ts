@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { MemoryMedium, open, type Store } from '../../../src/index.ts';
 import { FaultyMedium } from '../../support/faulty-medium.ts';
-import { VirtualSystem } from '../../support/virtual-system.ts';
+import { VirtualSystem, VirtualTime } from '../../support/virtual-system.ts';
 
 /** This machine, and the one that the medium is on. */
 let system: VirtualSystem;
@@ -11,20 +11,13 @@ let inner: MemoryMedium;
 let medium: FaultyMedium;
 let store: Store;
 
-beforeEach(async () => {
-  system = new VirtualSystem();
-  server = new VirtualSystem();
+/** @param time of the server: by default one that goes on without this machine */
+async function begin(time?: VirtualTime): Promise<void> {
+  system = new VirtualSystem(time);
+  server = new VirtualSystem(time);
   inner = new MemoryMedium({ system: server, canAppend: false, blocking: false, isRemote: true });
   medium = new FaultyMedium(inner, { system });
   store = await open(medium, { system, autoCompact: false });
-});
-
-/** Time that this machine notices, too. */
-async function pass(ms: number): Promise<void> {
-  for (let left = ms; left > 0; left -= 1000) {
-    await server.advance(Math.min(left, 1000));
-    await system.advance(Math.min(left, 1000));
-  }
 }
 
 /** Puts, listings, gets. */
@@ -36,6 +29,8 @@ async function callsOf(run: () => Promise<unknown>): Promise<string> {
 }
 
 describe('on a medium across a network', () => {
+  beforeEach(() => begin());
+
   it('an append is a put, a read two listings, and an update a put with four', async () => {
     const runs = store.namespace<number>('runs');
     await runs.put('a', 1);
@@ -63,7 +58,9 @@ describe('on a medium across a network', () => {
     expect(await runs.get('a')).toBe(4);
   });
 
-  it('an append whose machine was suspended while horizons passed its segment is not acknowledged unseen', async () => {
+  it('an append whose machine was suspended while horizons passed its segment is not acknowledged unseen', {
+    timeout: 120_000,
+  }, async () => {
     const runs = store.namespace('runs');
     await runs.put('a', 'first');
     const others = await open(inner, { system: server, autoCompact: false });
@@ -113,10 +110,12 @@ describe('on a medium across a network', () => {
 });
 
 describe('a compactor with nothing to do', () => {
+  beforeEach(() => begin(new VirtualTime()));
+
   /** Calls a second, over an hour. */
   async function idleRate(): Promise<number> {
     medium.resetCounts();
-    await pass(3_600_000);
+    await system.advance(3_600_000);
     return Object.values(medium.counts).reduce((sum, count) => sum + count, 0) / 3600;
   }
 
@@ -128,14 +127,14 @@ describe('a compactor with nothing to do', () => {
     const stop = new AbortController();
     const roots = async (): Promise<number> => (await inner.list('ns/runs/root/')).length;
     const running = store.runCompactor({ signal: stop.signal });
-    await pass(5 * 3_600_000);
+    await system.advance(5 * 3_600_000);
     const before = await runs.stats();
     expect(await idleRate()).toBeLessThan(0.6);
     expect((await runs.stats()).root).toBe(before.root);
     expect(await roots()).toBeLessThanOrEqual(64);
     expect(await inner.list('ns/runs/log/')).toEqual([]);
     await runs.put('late', 1);
-    await pass(17_000);
+    await system.advance(17_000);
     expect((await runs.stats()).root).toBe(before.root + 1);
     stop.abort();
     await system.time.until(running);
