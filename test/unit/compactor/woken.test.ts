@@ -31,7 +31,11 @@ class DrowsySystem {
   };
 
   async asleep(): Promise<void> {
-    while (this.#sleeps === 0) await new Promise<void>((resolve) => (this.#onSleep = resolve));
+    while (this.#sleeps === 0) {
+      await new Promise<void>((resolve) => {
+        this.#onSleep = resolve;
+      });
+    }
   }
 }
 
@@ -60,7 +64,11 @@ it('that is at rest is woken by an append, again and again', { timeout: 60_000 }
     await medium.close();
   });
   for (let written = 1; written <= 4; written++) {
-    while (taken < written) await new Promise<void>((resolve) => (onPass = resolve));
+    while (taken < written) {
+      await new Promise<void>((resolve) => {
+        onPass = resolve;
+      });
+    }
     await drowsy.asleep();
     await items.put('item', written);
   }
