@@ -32,7 +32,7 @@ export async function runCase(suite: Suite, one: Case, options: CaseOptions): Pr
   const takings = new Map<PeerName, Takings>();
   const able: PeerName[] = [];
   for (const name of one.peers) {
-    const cannot = await whyNot(name, jobsOf(one));
+    const cannot = suite.cannot ?? (await whyNot(name, jobsOf(one)));
     takings.set(name, new Takings(suite, name, cannot));
     if (cannot === undefined) able.push(name);
   }

@@ -45,6 +45,8 @@ export interface Suite {
   /** Those that its outcomes give, beside throughput and latencies. */
   readonly figures: Readonly<Record<string, Figure>>;
   readonly targets: readonly Target[];
+  /** Why nobody can run it here, if so. */
+  readonly cannot?: string | undefined;
   /** At most this many rounds, where trials take long. */
   readonly roundsMax?: number;
   cases(scale: Scale): readonly Case[];

@@ -11,6 +11,7 @@ const LOADERS: Readonly<Record<string, () => Promise<{ readonly suite: Suite }>>
   load: () => import('./load.ts'),
   polling: () => import('./polling.ts'),
   metadata: () => import('./metadata.ts'),
+  bucket: () => import('./bucket.ts'),
   replay: () => import('./replay.ts'),
 };
 

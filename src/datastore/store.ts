@@ -152,9 +152,11 @@ export class Store {
     }
   }
 
-  /** What this store has moved so far: for a store in a bucket its requests, bytes, their cost, and what the cache saved. */
+  /**
+   * What this store has moved so far: for a store in a bucket its requests, bytes, their cost, and what the cache saved. Once it is closed, what it
+   * took from beginning to end.
+   */
   async stats(): Promise<StoreStats> {
-    this.#checkOpen();
     if (this.#bucket === undefined) return {};
     const { bucketStats } = await import('../medium/s3/bucket.ts');
     return { bucket: bucketStats(this.#bucket) };
