@@ -8,13 +8,26 @@ export type Gate = (method: string, name: string) => Promise<void> | undefined;
 
 type Call = (...args: unknown[]) => unknown;
 
+/** Those that ask the storage for something. What else a medium tells, it knows by itself. */
+const CALLS: ReadonlySet<string | symbol> = new Set<keyof Medium>([
+  'putIfAbsent',
+  'get',
+  'list',
+  'listFolders',
+  'delete',
+  'openAppend',
+  'syncNames',
+  'nowMs',
+]);
+
 /** Without blocking calls, which could not wait. */
 export function gated(medium: Medium, gate: Gate): Medium {
   return new Proxy(medium, {
     get: (of, property) => {
       const value: unknown = Reflect.get(of, property, of);
       if (property === 'blocking') return undefined;
-      if (typeof value !== 'function' || property === 'close') return value;
+      if (typeof value !== 'function') return value;
+      if (!CALLS.has(property)) return value.bind(of) as unknown;
       return async (...args: unknown[]) => {
         const name = nameIn(args);
         await gate(String(property), name);
