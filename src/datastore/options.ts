@@ -141,7 +141,7 @@ export function resolveOptions(options: OpenOptions): ResolvedOptions {
     autoCompact: options.autoCompact ?? true,
     drainWaitMs: count(options.drainWaitMs, 'drainWaitMs', { least: 0, fallback: 10_000 }),
     lockTrace: directoryOption(options.lockTrace, 'lockTrace'),
-    onWarning: options.onWarning ?? emitWarning,
+    onWarning: warningListener(options.onWarning),
   };
 }
 
@@ -163,6 +163,19 @@ function directoryOption(value: unknown, name: string): string | undefined {
   if (value === undefined) return undefined;
   if (typeof value !== 'string' || value === '') throw new TypeError(`${name} must be a directory's path, got ${show(value)}`);
   return value;
+}
+
+/** Warnings come from work that nobody waits for: a listener that throws must not end the process, nor hide what it was told. */
+function warningListener(listener: OpenOptions['onWarning']): ResolvedOptions['onWarning'] {
+  if (listener === undefined) return emitWarning;
+  if (typeof listener !== 'function') throw new TypeError(`onWarning must be a function, got ${show(listener)}`);
+  return (warning) => {
+    try {
+      listener(warning);
+    } catch (error) {
+      emitWarning({ ...warning, message: `${warning.message} (onWarning failed: ${String(error)})` });
+    }
+  };
 }
 
 function emitWarning(warning: Warning): void {

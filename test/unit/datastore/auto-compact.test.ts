@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { compactorLeaseMs, compactorLock, tryElection } from '../../../compactor/index.ts';
 import { newNonce } from '../../../src/base/system.ts';
 import { namespaceLayout, recordName } from '../../../src/format/layout.ts';
@@ -27,6 +27,22 @@ describe('a writer that closes', () => {
     expect(warnings.map(({ code, namespace }) => ({ code, namespace }))).toEqual([{ code: 'no-compactor', namespace: 'items' }]);
     const store = await open(medium, { readOnly: true });
     expect(await stats(store)).toEqual({ root: 1, keys: 44 });
+  });
+
+  it('is not ended by a listener that throws', async () => {
+    const told: string[] = [];
+    const listen = ({ message }: Error): void => void told.push(message);
+    process.on('warning', listen);
+    const medium = new MemoryMedium({ system: nodeSystem, canAppend: true });
+    const throwing = (): void => {
+      throw new Error('nobody listens');
+    };
+    await longTail(medium, 300, { onWarning: throwing });
+    await vi.waitFor(() =>
+      expect(told).toEqual([expect.stringMatching(/this process compacted \(onWarning failed: Error: nobody listens\)$/)]),
+    );
+    process.off('warning', listen);
+    await expect(open(medium, { onWarning: 'shout' as never })).rejects.toThrow(/onWarning .*shout/);
   });
 
   it('counts records with segments, as long as no root has absorbed them', async () => {
