@@ -165,17 +165,9 @@ function directoryOption(value: unknown, name: string): string | undefined {
   return value;
 }
 
-/** Warnings come from work that nobody waits for: a listener that throws must not end the process, nor hide what it was told. */
-function warningListener(listener: OpenOptions['onWarning']): ResolvedOptions['onWarning'] {
-  if (listener === undefined) return emitWarning;
+function warningListener(listener: OpenOptions['onWarning'] = emitWarning): ResolvedOptions['onWarning'] {
   if (typeof listener !== 'function') throw new TypeError(`onWarning must be a function, got ${show(listener)}`);
-  return (warning) => {
-    try {
-      listener(warning);
-    } catch (error) {
-      emitWarning({ ...warning, message: `${warning.message} (onWarning failed: ${String(error)})` });
-    }
-  };
+  return listener;
 }
 
 function emitWarning(warning: Warning): void {

@@ -394,11 +394,14 @@ export class Store {
   // ---- compaction by writers
 
   #inBackground(work: Promise<void>): void {
-    this.#background.add(work);
-    void work.finally(() => this.#background.delete(work));
+    // What can fail is the program's own listener of warnings. Nobody waits for it here, and it must not end the process.
+    const ended = work
+      .catch((error: unknown) => process.emitWarning(`onWarning failed: ${String(error)}`, { type: 'PeatWarning' }))
+      .finally(() => this.#background.delete(ended));
+    this.#background.add(ended);
   }
 
-  /** As `git gc --auto` does: if the tail is long and no compactor lives, one bounded pass, and a warning. Never fails. */
+  /** As `git gc --auto` does: if the tail is long and no compactor lives, one bounded pass, and a warning. Fails only if the listener of that does. */
   #compactLongTail(name: string): Promise<void> {
     if (!this.#options.autoCompact || this.#options.readOnly) return Promise.resolve();
     // Who closes comes right after the seal of its last segment: one look is enough for both.
