@@ -293,6 +293,8 @@ export class View {
   }
 
   #missing(code: 'NAMESPACE_NOT_FOUND' | 'NAMESPACE_DROPPED', what: string): PeatError {
+    // A session that has seen it gone does not go back to what was there before.
+    this.#freshAt = undefined;
     return new PeatError(code, `namespace ${this.#layout.namespace} ${what}`, { namespace: this.#layout.namespace });
   }
 

@@ -68,6 +68,18 @@ describe.each([
     expect(await mine.get('a', { maxStalenessMs: 1_000_000 })).toBe(4);
   });
 
+  it('does not bring back a namespace that an earlier read has shown to be dropped', async () => {
+    const store = await open(inner, { system, autoCompact: false });
+    const strict = (await open(medium, { system, autoCompact: false })).namespace('items', { create: false });
+    expect(await strict.get('a')).toBe(1);
+    await store.dropNamespace('items');
+    expect(await mine.get('a', { maxStalenessMs: 5000 })).toBe(1);
+    expect(await mine.get('a')).toBeUndefined();
+    expect(await mine.get('a', { maxStalenessMs: 5000 })).toBeUndefined();
+    await expect(strict.get('a')).rejects.toMatchObject({ code: 'NAMESPACE_DROPPED' });
+    await expect(strict.get('a', { maxStalenessMs: 5000 })).rejects.toMatchObject({ code: 'NAMESPACE_DROPPED' });
+  });
+
   it('is no older than that where the wall clock was set back', async () => {
     await others.put('a', 2);
     system.wallOffsetMs -= 1;
