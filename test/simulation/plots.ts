@@ -300,6 +300,41 @@ async function layers(stage: Stage): Promise<void> {
   await stage.age(compactor, { until: isOver, feed: random.pick<Feed>(['closes', 'deletes']) });
 }
 
+/**
+ * On a medium across a network: whole machines are suspended, so that all of their clocks stand still, a writer's between its root and its frame, a
+ * reader's between two looks, until a horizon has passed what they go by.
+ */
+async function clocksStand(stage: Stage): Promise<void> {
+  const { random } = stage;
+  await begin(stage);
+  const [writer, compactor, reader] = [await stage.player('writer'), await stage.player('compactor'), await stage.player('reader')];
+  const key = writer.key(OWN);
+  const knowsRoot = random.chance(0.5);
+  if (knowsRoot) await writer.put(key);
+  if (random.chance(0.3)) await reader.readOwn(key);
+  const opened = stage.number;
+  const isPassed = (): boolean => (stage.root?.horizon ?? 0) > opened;
+  const beforeFrame: Spot = { at: 'frame put', step: 'before', machine: true };
+  const withRoot: Spot = { at: 'root get', step: 'after', machine: true };
+  const writing = writer.hold(knowsRoot ? beforeFrame : random.pick([beforeFrame, withRoot]), isPassed);
+  const between = random.pick<Spot>([
+    { at: 'log list', step: 'after', machine: true },
+    { at: 'root list', step: 'after', machine: true },
+    { at: 'root get', step: 'after', machine: true },
+    { at: 'frame get', step: 'before', machine: true },
+  ]);
+  const looking = reader.hold(between, random.chance(0.5) ? isPassed : stage.passesOn(random.between(1, 8)));
+  const reading = random.chance(0.5) ? reader.readOwn(key) : undefined;
+  const written = writer.put(key);
+  await stage.until(() => (writing.isHeld || writer.isIdle) && (looking.isHeld || reader.isIdle));
+  await stage.age(compactor, { until: isPassed, feed: random.pick<Feed>(['dies', 'closes']) });
+  await Promise.all([written, reading]);
+  looking.skip();
+  await reader.readOwn(key);
+  await compactor.compact();
+  await reader.readOwn(key);
+}
+
 export const PLOTS = {
   cutOff,
   forgotten,
@@ -312,6 +347,9 @@ export const PLOTS = {
   tornListing,
   tornPass,
   layers,
+  clocksStand,
 } as const satisfies Record<string, Plot>;
 export type PlotName = keyof typeof PLOTS;
-export const PLOT_NAMES = Object.keys(PLOTS) as PlotName[];
+/** Those that only a medium across a network brings about. */
+export const REMOTE_PLOT_NAMES: readonly PlotName[] = ['clocksStand'];
+export const PLOT_NAMES: readonly PlotName[] = (Object.keys(PLOTS) as PlotName[]).filter((name) => !REMOTE_PLOT_NAMES.includes(name));

@@ -4,7 +4,7 @@
  *
  * Each seed leaves most features out: a history of few of them meets rarer combinations than one that always has all.
  */
-import { PLOT_NAMES, type PlotName } from './plots.ts';
+import { PLOT_NAMES, type PlotName, REMOTE_PLOT_NAMES } from './plots.ts';
 import { Random } from './random.ts';
 import { WINDOWS, type WindowName } from './windows.ts';
 
@@ -75,6 +75,9 @@ const DIRECTED_FROM = 1_000_000;
 /** From here on they make plays. */
 const PLAYS_FROM = 2_000_000;
 
+/** And from here on those that make sense on a medium across a network only. */
+const REMOTE_PLAYS_FROM = 2_100_000;
+
 export function scenarioOf(seed: number): Scenario {
   if (seed >= PLAYS_FROM) return playScenario(seed);
   return seed < DIRECTED_FROM ? anyScenario(seed) : directedScenario(seed);
@@ -82,10 +85,11 @@ export function scenarioOf(seed: number): Scenario {
 
 function playScenario(seed: number): Scenario {
   const random = new Random(seed).fork('scenario');
-  const canAppend = random.chance(0.6);
+  const needsNetwork = seed >= REMOTE_PLAYS_FROM;
+  const canAppend = !needsNetwork && random.chance(0.6);
   return {
     seed,
-    medium: { canAppend, isRemote: !canAppend && random.chance(0.5), blocking: false },
+    medium: { canAppend, isRemote: needsNetwork || (!canAppend && random.chance(0.5)), blocking: false },
     writers: 0,
     updaters: 0,
     readers: 0,
@@ -97,7 +101,7 @@ function playScenario(seed: number): Scenario {
     durability: 'sync',
     hosts: 1,
     faults: NO_FAULTS,
-    plot: random.pick(PLOT_NAMES),
+    plot: random.pick(needsNetwork ? REMOTE_PLOT_NAMES : PLOT_NAMES),
   };
 }
 

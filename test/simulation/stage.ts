@@ -33,6 +33,8 @@ export interface Spot {
   readonly step: 'before' | 'after';
   /** Only a root that is put of which this holds. */
   readonly root?: (root: Root) => boolean;
+  /** Suspended with its machine, whose clocks stand still. */
+  readonly machine?: boolean;
 }
 
 export class Cue {
@@ -252,10 +254,10 @@ export class Player {
     if (cue === undefined || cue.wasHeld || cue.spot.step !== step || !isAt(cue.spot.at, call)) return;
     if (cue.spot.root !== undefined && !(bytes !== undefined && cue.spot.root(decodeRoot(Buffer.from(bytes), name)))) return;
     const { scheduler } = this.#stage.world;
-    scheduler.trace(`${this.process.name} is suspended ${step} ${op} ${name}`);
+    scheduler.trace(`${this.process.name} is suspended${cue.spot.machine === true ? ' with its machine' : ''} ${step} ${op} ${name}`);
     cue.name = name;
     this.#stage.world.count(`${this.#stage.world.scenario.plot} held`);
-    this.process.stop(PATIENCE_MS);
+    this.process.stop(PATIENCE_MS, { machine: cue.spot.machine === true });
     void this.#stage
       .until(() => cue.isOver || cue.until())
       .then(() => {
