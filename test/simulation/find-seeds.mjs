@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { buildSimulation } from './build.mjs';
 
-/** Plays, those across a network, windows, then anything: the shortest and steadiest first. */
+/** Plays, those of later plots, windows, then anything: the shortest and steadiest first. */
 const FIRST_SEEDS = [2_000_000, 2_100_000, 1_000_000, 0];
 
 /**

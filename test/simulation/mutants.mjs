@@ -20,7 +20,7 @@ export const MUTANTS = [
   {
     name: 'no commit check',
     rule: 'A2',
-    seed: 1_000_003,
+    seed: 2_100_076,
     edits: [
       {
         file: 'src/manifest/commit-root.ts',
@@ -54,7 +54,7 @@ export const MUTANTS = [
   {
     name: 'no post-check',
     rule: 'A6',
-    seed: 0,
+    seed: 2_000_010,
     edits: [
       {
         file: 'src/write/post-check.ts',
@@ -66,7 +66,7 @@ export const MUTANTS = [
   {
     name: "the medium's time is not asked",
     rule: 'A6, A13',
-    seed: 2_100_000,
+    seed: 2_100_001,
     edits: [
       { file: 'src/manifest/clocks.ts', from: 'Math.max(wall, mediums, system', to: 'Math.max(wall, system' },
       { file: 'src/manifest/clocks.ts', from: 'wall < 0 || mediums < 0 ?', to: 'wall < 0 ?' },
@@ -270,7 +270,7 @@ export const MUTANTS = [
   {
     name: 'a failed pass takes its tables along',
     rule: 'A14',
-    seed: 11,
+    seed: 2_100_015,
     edits: [
       {
         file: 'compactor/pass.ts',
@@ -288,7 +288,7 @@ export const MUTANTS = [
   {
     name: 'acknowledges before the sync',
     rule: 'A15',
-    seed: 35,
+    seed: 2_100_004,
     edits: [
       {
         file: 'src/log/segment-writer.ts',
@@ -318,7 +318,7 @@ export const MUTANTS = [
   {
     name: 'no check of a record',
     rule: 'B4',
-    seed: 0,
+    seed: 2_000_005,
     edits: [
       {
         file: 'src/update/record-check.ts',
@@ -330,7 +330,7 @@ export const MUTANTS = [
   {
     name: 'any nonce will do',
     rule: 'B4',
-    seed: 0,
+    seed: 2_000_005,
     edits: [{ file: 'src/update/record-check.ts', from: 'if (nonce === record.nonce) return', to: 'if (nonce !== undefined) return' }],
   },
   {
@@ -360,7 +360,7 @@ export const MUTANTS = [
   {
     name: 'void records count',
     rule: 'B8',
-    seed: 10,
+    seed: 2_100_003,
     edits: [{ file: 'src/log/record-log.ts', from: "  if (record.root < root.horizon) return 'void';\n", to: '' }],
   },
   {
