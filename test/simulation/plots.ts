@@ -409,6 +409,25 @@ async function oldNumber(stage: Stage): Promise<void> {
   }
 }
 
+/** A clock is set back between two writes of a key; who makes the second has seen the first, or the root that took it in. */
+async function clockGoesBack(stage: Stage): Promise<void> {
+  const { random, world } = stage;
+  await begin(stage);
+  const [writer, compactor, reader] = [await stage.player('writer'), await stage.player('compactor'), await stage.player('reader')];
+  const key = writer.key(OWN);
+  for (let i = random.between(1, 3); i > 0; i--) await writer.put(key);
+  const isAbsorbed = random.chance(0.5);
+  if (isAbsorbed) await compactor.compact();
+  world.noteClocks();
+  for (const host of world.hosts) host.wallOffsetMs -= random.spread(1000, 240_000);
+  if (random.chance(0.8)) await writer.reopen();
+  if (!isAbsorbed) await writer.readOwn(key);
+  await writer.put(key, { puts: random.chance(0.5) });
+  await reader.readOwn(key);
+  await compactor.compact();
+  await reader.readOwn(key);
+}
+
 /** The power goes while a writer has been answered, and others are somewhere in what they do. */
 async function powerGoes(stage: Stage): Promise<void> {
   const { random, world } = stage;
@@ -454,8 +473,16 @@ export const PLOTS = {
   lostAnswer,
   oldNumber,
   powerGoes,
+  clockGoesBack,
 } as const satisfies Record<string, Plot>;
 export type PlotName = keyof typeof PLOTS;
 /** Those that came later: other seeds make them, so that the earlier ones keep theirs. */
-export const LATER_PLOT_NAMES: readonly PlotName[] = ['clocksStand', 'cutOffRecord', 'lostAnswer', 'oldNumber', 'powerGoes'];
+export const LATER_PLOT_NAMES: readonly PlotName[] = [
+  'clocksStand',
+  'cutOffRecord',
+  'lostAnswer',
+  'oldNumber',
+  'powerGoes',
+  'clockGoesBack',
+];
 export const PLOT_NAMES: readonly PlotName[] = (Object.keys(PLOTS) as PlotName[]).filter((name) => !LATER_PLOT_NAMES.includes(name));

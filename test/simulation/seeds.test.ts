@@ -43,7 +43,8 @@ describe('the simulated protocol', () => {
     const { report, output } = await simulateApart(['--from', String(FIRST_LATER_PLAY), '--seeds', String(FIRST_SEEDS)]);
     expect(report.failure, output).toBeUndefined();
     expect(report.scenarios).toBe(FIRST_SEEDS);
-    for (const plot of LATER_PLOT_NAMES) {
+    // In that one nobody is suspended.
+    for (const plot of LATER_PLOT_NAMES.filter((name) => name !== 'clockGoesBack')) {
       expect((report.counts[`${plot} held`] ?? 0) + (report.counts[`${plot} failed`] ?? 0), plot).toBeGreaterThan(0);
     }
     expect(report.counts['undecided'] ?? 0, 'histories too large for the checker').toBe(0);
