@@ -20,7 +20,7 @@ export const MUTANTS = [
   {
     name: 'no commit check',
     rule: 'A2',
-    seed: 1_000_003,
+    seed: 2_100_018,
     edits: [
       {
         file: 'src/manifest/commit-root.ts',
@@ -33,7 +33,7 @@ export const MUTANTS = [
   {
     name: 'roots go at once',
     rule: 'A3',
-    seed: 0,
+    seed: 2_000_001,
     edits: [
       {
         file: 'compactor/cleanup.ts',
@@ -45,7 +45,7 @@ export const MUTANTS = [
   {
     name: 'no floor for stamps',
     rule: 'A5',
-    seed: 24,
+    seed: 2_100_004,
     edits: [
       { file: 'src/write/writer-root.ts', from: '    this.#options.observe(root.maxStamp?.time ?? 0);\n', to: '' },
       { file: 'src/write/namespace-writer.ts', from: '    clock.observe(this.#options.seenTime());\n', to: '' },
@@ -54,7 +54,7 @@ export const MUTANTS = [
   {
     name: 'no post-check',
     rule: 'A6',
-    seed: 0,
+    seed: 2_000_010,
     edits: [
       {
         file: 'src/write/post-check.ts',
@@ -66,7 +66,7 @@ export const MUTANTS = [
   {
     name: "the medium's time is not asked",
     rule: 'A6, A13',
-    seed: 0,
+    seed: 2_100_006,
     edits: [
       { file: 'src/manifest/clocks.ts', from: 'Math.max(wall, mediums, system', to: 'Math.max(wall, system' },
       { file: 'src/manifest/clocks.ts', from: 'wall < 0 || mediums < 0 ?', to: 'wall < 0 ?' },
@@ -185,7 +185,7 @@ export const MUTANTS = [
   {
     name: 'unabsorbed segments go',
     rule: 'A12',
-    seed: 0,
+    seed: 2_000_010,
     edits: [
       {
         file: 'compactor/upkeep.ts',
@@ -270,7 +270,7 @@ export const MUTANTS = [
   {
     name: 'a failed pass takes its tables along',
     rule: 'A14',
-    seed: 11,
+    seed: 2_100_015,
     edits: [
       {
         file: 'compactor/pass.ts',
@@ -288,7 +288,7 @@ export const MUTANTS = [
   {
     name: 'acknowledges before the sync',
     rule: 'A15',
-    seed: 35,
+    seed: 2_100_007,
     edits: [
       {
         file: 'src/log/segment-writer.ts',
@@ -318,7 +318,7 @@ export const MUTANTS = [
   {
     name: 'no check of a record',
     rule: 'B4',
-    seed: 0,
+    seed: 2_000_005,
     edits: [
       {
         file: 'src/update/record-check.ts',
@@ -330,7 +330,7 @@ export const MUTANTS = [
   {
     name: 'any nonce will do',
     rule: 'B4',
-    seed: 0,
+    seed: 2_000_005,
     edits: [{ file: 'src/update/record-check.ts', from: 'if (nonce === record.nonce) return', to: 'if (nonce !== undefined) return' }],
   },
   {
@@ -348,7 +348,7 @@ export const MUTANTS = [
   {
     name: 'stamps by the clock',
     rule: 'B7',
-    seed: 18,
+    seed: 2_100_002,
     edits: [
       {
         file: 'src/update/attempt.ts',
@@ -360,13 +360,13 @@ export const MUTANTS = [
   {
     name: 'void records count',
     rule: 'B8',
-    seed: 10,
+    seed: 2_100_003,
     edits: [{ file: 'src/log/record-log.ts', from: "  if (record.root < root.horizon) return 'void';\n", to: '' }],
   },
   {
     name: 'undecided records count',
     rule: 'B9',
-    seed: 0,
+    seed: 2_000_000,
     edits: [
       {
         file: 'src/log/record-log.ts',

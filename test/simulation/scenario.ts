@@ -4,7 +4,7 @@
  *
  * Each seed leaves most features out: a history of few of them meets rarer combinations than one that always has all.
  */
-import { PLOT_NAMES, type PlotName } from './plots.ts';
+import { LATER_PLOT_NAMES, PLOT_NAMES, type PlotName } from './plots.ts';
 import { Random } from './random.ts';
 import { WINDOWS, type WindowName } from './windows.ts';
 
@@ -75,6 +75,15 @@ const DIRECTED_FROM = 1_000_000;
 /** From here on they make plays. */
 const PLAYS_FROM = 2_000_000;
 
+/** And from here on those of later plots. */
+const LATER_PLAYS_FROM = 2_100_000;
+
+/** What a plot is about does not happen on others. */
+const MEDIA_OF_PLOTS: { readonly [name in PlotName]?: Partial<Scenario['medium']> } = {
+  clocksStand: { canAppend: false, isRemote: true },
+  powerGoes: { isRemote: false },
+};
+
 export function scenarioOf(seed: number): Scenario {
   if (seed >= PLAYS_FROM) return playScenario(seed);
   return seed < DIRECTED_FROM ? anyScenario(seed) : directedScenario(seed);
@@ -83,9 +92,12 @@ export function scenarioOf(seed: number): Scenario {
 function playScenario(seed: number): Scenario {
   const random = new Random(seed).fork('scenario');
   const canAppend = random.chance(0.6);
+  const medium = { canAppend, isRemote: !canAppend && random.chance(0.5), blocking: false };
+  const latencyMs = random.pick([0.1, 1, 20]);
+  const plot = random.pick(seed < LATER_PLAYS_FROM ? PLOT_NAMES : LATER_PLOT_NAMES);
   return {
     seed,
-    medium: { canAppend, isRemote: !canAppend && random.chance(0.5), blocking: false },
+    medium: { ...medium, ...MEDIA_OF_PLOTS[plot] },
     writers: 0,
     updaters: 0,
     readers: 0,
@@ -93,11 +105,11 @@ function playScenario(seed: number): Scenario {
     compactors: [],
     lengthMs: 0,
     operations: 1,
-    latencyMs: random.pick([0.1, 1, 20]),
+    latencyMs,
     durability: 'sync',
     hosts: 1,
     faults: NO_FAULTS,
-    plot: random.pick(PLOT_NAMES),
+    plot,
   };
 }
 

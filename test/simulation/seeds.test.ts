@@ -4,14 +4,15 @@
  */
 import { describe, expect, it } from 'vitest';
 import { MUTANTS } from './mutants.mjs';
-import { PLOT_NAMES } from './plots.ts';
+import { LATER_PLOT_NAMES, PLOT_NAMES } from './plots.ts';
 import { simulateApart } from './run-apart.ts';
 
 const FIRST_SEEDS = 60;
 const FIRST_PLAY = 2_000_000;
+const FIRST_LATER_PLAY = 2_100_000;
 /** In the others nobody is suspended. */
 const SUSPENDING = PLOT_NAMES.filter((plot) => plot !== 'backlog' && plot !== 'layers');
-const isFirst = (seed: number): boolean => seed < FIRST_SEEDS || (seed >= FIRST_PLAY && seed < FIRST_PLAY + FIRST_SEEDS);
+const isFirst = (seed: number): boolean => [0, FIRST_PLAY, FIRST_LATER_PLAY].some((first) => seed >= first && seed < first + FIRST_SEEDS);
 const TELLING_SEEDS = [...new Set(MUTANTS.flatMap(({ seed }) => (isFirst(seed) ? [] : [seed])))];
 
 describe('the simulated protocol', () => {
@@ -35,6 +36,17 @@ describe('the simulated protocol', () => {
     expect(report.scenarios).toBe(FIRST_SEEDS);
     // Each plot comes about: somebody is suspended where it wants them to be.
     for (const plot of SUSPENDING) expect(report.counts[`${plot} held`], plot).toBeGreaterThan(0);
+    expect(report.counts['undecided'] ?? 0, 'histories too large for the checker').toBe(0);
+  });
+
+  it(`keeps them in ${FIRST_SEEDS} plays of later plots`, async () => {
+    const { report, output } = await simulateApart(['--from', String(FIRST_LATER_PLAY), '--seeds', String(FIRST_SEEDS)]);
+    expect(report.failure, output).toBeUndefined();
+    expect(report.scenarios).toBe(FIRST_SEEDS);
+    // In that one nobody is suspended.
+    for (const plot of LATER_PLOT_NAMES.filter((name) => name !== 'clockGoesBack')) {
+      expect((report.counts[`${plot} held`] ?? 0) + (report.counts[`${plot} failed`] ?? 0), plot).toBeGreaterThan(0);
+    }
     expect(report.counts['undecided'] ?? 0, 'histories too large for the checker').toBe(0);
   });
 

@@ -6,6 +6,7 @@
  * for what does not come goes on all the same.
  */
 
+import { PeatError } from '../../src/base/errors.ts';
 import type { Root } from '../../src/format/root.ts';
 import { decodeRoot } from '../../src/format/root-codec.ts';
 import type { Namespace, OpenOptions, Store } from '../../src/index.ts';
@@ -33,6 +34,8 @@ export interface Spot {
   readonly step: 'before' | 'after';
   /** Only a root that is put of which this holds. */
   readonly root?: (root: Root) => boolean;
+  /** Suspended with its machine, whose clocks stand still. */
+  readonly machine?: boolean;
 }
 
 export class Cue {
@@ -42,14 +45,18 @@ export class Cue {
   name: string | undefined;
   isOver = false;
 
+  /** Instead of a suspension: the call fails. */
+  readonly fails: boolean;
+
+  constructor(spot: Spot, until: Happening, { fails = false }: { fails?: boolean } = {}) {
+    this.spot = spot;
+    this.until = until;
+    this.fails = fails;
+  }
+
   /** It does not count. */
   skip(): void {
     this.isOver = true;
-  }
-
-  constructor(spot: Spot, until: Happening) {
-    this.spot = spot;
-    this.until = until;
   }
 
   get isHeld(): boolean {
@@ -241,6 +248,13 @@ export class Player {
     return cue;
   }
 
+  /** The next call of that kind fails, once its earlier cues are over: before its effect, or though it had it. */
+  fail(spot: Spot): Cue {
+    const cue = new Cue(spot, () => false, { fails: true });
+    this.#cues.push(cue);
+    return cue;
+  }
+
   get isHeld(): boolean {
     return this.#cues.some(({ isHeld }) => isHeld);
   }
@@ -252,10 +266,11 @@ export class Player {
     if (cue === undefined || cue.wasHeld || cue.spot.step !== step || !isAt(cue.spot.at, call)) return;
     if (cue.spot.root !== undefined && !(bytes !== undefined && cue.spot.root(decodeRoot(Buffer.from(bytes), name)))) return;
     const { scheduler } = this.#stage.world;
-    scheduler.trace(`${this.process.name} is suspended ${step} ${op} ${name}`);
+    if (cue.fails) this.#fail(cue, `${op} of ${name}`);
+    scheduler.trace(`${this.process.name} is suspended${cue.spot.machine === true ? ' with its machine' : ''} ${step} ${op} ${name}`);
     cue.name = name;
     this.#stage.world.count(`${this.#stage.world.scenario.plot} held`);
-    this.process.stop(PATIENCE_MS);
+    this.process.stop(PATIENCE_MS, { machine: cue.spot.machine === true });
     void this.#stage
       .until(() => cue.isOver || cue.until())
       .then(() => {
@@ -267,6 +282,14 @@ export class Player {
     });
     cue.isOver = true;
     this.#stage.check();
+  }
+
+  #fail(cue: Cue, what: string): never {
+    const { world } = this.#stage;
+    cue.isOver = true;
+    world.scheduler.trace(`${this.process.name}: ${what} fails ${cue.spot.step} its effect`);
+    world.count(`${world.scenario.plot} failed`);
+    throw new PeatError(cue.spot.step === 'after' ? 'OUTCOME_UNKNOWN' : 'STORAGE', `${what}: injected`);
   }
 
   #goOn(cue: Cue): void {
