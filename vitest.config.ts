@@ -14,7 +14,7 @@ export default defineConfig({
     reporters: ['default', './.ci/tally.ts'],
     coverage: { include: ['src/**', 'compactor/**'], reporter: ['text'], reportsDirectory: 'node_modules/.coverage' },
     projects: [
-      project('unit', 60_000),
+      project('unit', 300_000),
       project('contract', 300_000),
       {
         test: {

@@ -210,10 +210,10 @@ function runBounded(args: readonly string[]): string | undefined {
   const script = `ulimit -v ${MEMORY_KB_MAX + 1_500_000}; exec "$0" "$@"`;
   const { status, signal, stderr } = spawnSync('sh', ['-c', script, process.execPath, PEAT_MAIN, ...args], {
     encoding: 'utf8',
-    timeout: 30_000,
+    timeout: 120_000,
   });
   const what = `peat ${args.join(' ')}`;
-  if (signal !== null) return `${what} was still running after 30 s`;
+  if (signal !== null) return `${what} was still running after two minutes`;
   if (status !== 0 && status !== 1 && status !== 75) return `${what} ended with ${status}: ${stderr}`;
   if (/\n\s+at |heap out of memory/.test(stderr)) return `${what} says ${stderr}`;
   return undefined;

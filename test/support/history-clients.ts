@@ -20,7 +20,7 @@ import { temporaryDirectory } from './temporary-directory.ts';
 const WORKER = fileURLToPath(new URL('../process/updates.worker.mjs', import.meta.url));
 
 const HANG_MS = 200_000;
-const COMPACTOR_HANG_MS = 30_000;
+const COMPACTOR_HANG_MS = 120_000;
 
 /** What a row of processes does, of which one lives at a time. */
 export interface Work {

@@ -24,7 +24,7 @@ import { temporaryDirectory } from './temporary-directory.ts';
 
 const WORKER = fileURLToPath(new URL('../process/histories.worker.mjs', import.meta.url));
 
-const HANG_MS = 30_000;
+const HANG_MS = 120_000;
 const LEASE_MS = 2000;
 
 /**

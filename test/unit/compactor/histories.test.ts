@@ -168,7 +168,7 @@ describe.each([true, false])('on a medium with append: %s', (canAppend) => {
     await runUpdates(new CompactorWorld({ canAppend, seed: SEED + 2000 }), counts);
     expect(counts.committed).toBeGreaterThan(20);
     expect(counts.horizons).toBeGreaterThan(0);
-  }, 60_000);
+  });
 });
 
 const STRIPES = 3;

@@ -39,7 +39,7 @@ class DrowsySystem {
   }
 }
 
-it('that is at rest is woken by an append, again and again', { timeout: 60_000 }, async () => {
+it('that is at rest is woken by an append, again and again', async () => {
   const directory = temporaryDirectory();
   const store = await open(directory, { autoCompact: false, create: true });
   const items = store.namespace<number>('items');

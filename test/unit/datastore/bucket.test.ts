@@ -57,7 +57,7 @@ function requestsFor(what: string): number {
   return server.requests.filter((request) => request.includes(what)).length;
 }
 
-describe('sync', { timeout: 60_000 }, () => {
+describe('sync', () => {
   it('fetches what the cache lacks, says what that was, and then nothing but roots', async () => {
     await newStore();
     const store = await opened();

@@ -94,7 +94,7 @@ async function count(entries: AsyncIterable<unknown>, max = Number.POSITIVE_INFI
 beforeAll(async () => {
   await small.fill();
   await large.fill();
-}, 120_000);
+});
 
 describe('whatever else a store holds', () => {
   it('an append is one write of its own bytes', async () => {

@@ -58,9 +58,7 @@ describe('on a medium across a network', () => {
     expect(await runs.get('a')).toBe(4);
   });
 
-  it('an append whose machine was suspended while horizons passed its segment is not acknowledged unseen', {
-    timeout: 120_000,
-  }, async () => {
+  it('an append whose machine was suspended while horizons passed its segment is not acknowledged unseen', async () => {
     const runs = store.namespace('runs');
     await runs.put('a', 'first');
     const others = await open(inner, { system: server, autoCompact: false });
@@ -119,9 +117,7 @@ describe('a compactor with nothing to do', () => {
     return Object.values(medium.counts).reduce((sum, count) => sum + count, 0) / 3600;
   }
 
-  it('makes less than 0.6 calls a second, publishes nothing more once the garbage is gone, and wakes up when there is work', {
-    timeout: 120_000,
-  }, async () => {
+  it('makes less than 0.6 calls a second, publishes nothing more once the garbage is gone, and wakes up when there is work', async () => {
     const runs = store.namespace('runs');
     for (let i = 0; i < 10; i++) await runs.put(`k${i}`, i);
     const stop = new AbortController();

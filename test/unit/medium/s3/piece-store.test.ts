@@ -31,7 +31,7 @@ function filesBelow(directory: string): string[] {
     .map((entry) => join(entry.parentPath, entry.name));
 }
 
-describe('pieces on disk', { timeout: 60_000 }, () => {
+describe('pieces on disk', () => {
   it('are given back to other processes, and only as what they are', async () => {
     const directory = temporaryDirectory();
     const bytes = Buffer.from('the first piece');
@@ -128,7 +128,7 @@ describe('pieces on disk', { timeout: 60_000 }, () => {
   });
 });
 
-describe('the size of the cache', { timeout: 120_000 }, () => {
+describe('the size of the cache', () => {
   /** What the files take, as the disk counts. */
   const usedBytes = (directory: string): number => filesBelow(directory).reduce((sum, file) => sum + statSync(file).blocks * 512, 0);
 
