@@ -165,7 +165,7 @@ export class Store {
   /**
    * Brings this machine's cache level with the newest roots: fetches what it lacks of their tables. A store without a cache has nothing to do.
    *
-   * @throws PeatError `NAMESPACE_NOT_FOUND`, `STORAGE`; AggregateError of all failures after everything else was fetched
+   * @throws PeatError `NAMESPACE_NOT_FOUND`; `STORAGE` that lists all failures, after everything else was fetched
    * @example const { bytesFetched } = await store.sync({ namespace: 'runs', prefix: 'run/' });
    */
   async sync(options: SyncOptions = {}): Promise<SyncReport> {

@@ -2,9 +2,10 @@
  * `store.sync()`: brings this machine's cache level with the newest roots.
  *
  * Of each namespace the newest root is read, as any reader does, and of the tables that it names those are fetched that lie in scope and are not, or
- * not wholly, on this machine. What a compactor replaces meanwhile is the next call's to fetch. A table that fails does not keep the others from being fetched.
+ * not wholly, on this machine. What a compactor replaces meanwhile is the next call's to fetch. A table that fails, or a root, does not keep the others from
+ * being fetched.
  */
-import { PeatError } from '../base/errors.ts';
+import { isPeatError, PeatError } from '../base/errors.ts';
 import { type Key, prefixEnd, show, toBound } from '../base/key.ts';
 import type { System } from '../base/system.ts';
 import { checkNamespaceName, type NamespaceLayout, namespaceLayout } from '../format/layout.ts';
@@ -61,6 +62,16 @@ interface FileTask {
   readonly tables: readonly TableRef[];
 }
 
+interface Failure {
+  /** What could not be read. */
+  readonly name: string;
+  readonly error: Error;
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}
+
 interface Counts {
   tablesFetched: number;
   bytesFetched: number;
@@ -87,10 +98,21 @@ export async function syncStore(context: SyncContext, options: SyncOptions): Pro
     };
   }
   const requestsBefore = totalRequests(bucket);
-  const namespaces = only === undefined ? await context.namespaces() : [only];
+  const namespaces: string[] = [];
   const tasks: FileTask[] = [];
-  for (const name of namespaces) tasks.push(...(await tasksOf(name, { context, scope, signal: options.signal })));
-  const counts = await fetchAll(tasks, cache, options);
+  const failures: Failure[] = [];
+  for (const name of only === undefined ? await context.namespaces() : [only]) {
+    try {
+      tasks.push(...(await tasksOf(name, { context, scope, signal: options.signal })));
+      namespaces.push(name);
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      if (only !== undefined) throw error;
+      // It was dropped since it was listed.
+      if (!isPeatError(error, 'NAMESPACE_NOT_FOUND')) failures.push({ name: `the newest root of ${name}`, error: asError(error) });
+    }
+  }
+  const counts = await fetchAll(tasks, cache, { ...options, failures });
   const { directory, bytesMax } = cache.stats;
   const tables = tasks.flatMap((task) => task.tables);
   const requests = totalRequests(bucket) - requestsBefore;
@@ -149,10 +171,17 @@ function byFile(layout: NamespaceLayout, tables: readonly TableRef[]): FileTask[
   return [...files].map(([file, ofFile]) => ({ name: layout.shard + file, tables: ofFile }));
 }
 
-/** @throws PeatError `STORAGE` that lists every failure, when all else is done; the reason of `signal` */
-async function fetchAll(tasks: readonly FileTask[], cache: TableCache, { signal, onProgress }: SyncOptions): Promise<Counts> {
+/**
+ * @param options.failures of what came before
+ * @throws PeatError `STORAGE` that lists every failure, when all else is done; the reason of `signal`
+ */
+async function fetchAll(
+  tasks: readonly FileTask[],
+  cache: TableCache,
+  { signal, onProgress, ...before }: SyncOptions & { failures: readonly Failure[] },
+): Promise<Counts> {
   const counts = noCounts();
-  const failures: { readonly name: string; readonly error: Error }[] = [];
+  const failures = [...before.failures];
   const all = tasks.flatMap((task) => task.tables);
   const total = { tables: all.length, bytes: bytesOf(all) };
   let tablesDone = 0;
@@ -169,7 +198,7 @@ async function fetchAll(tasks: readonly FileTask[], cache: TableCache, { signal,
         if (filled.isGone) throw new Error('it is gone from the bucket');
         if (filled.trouble !== undefined) throw new Error(`it can't be kept on this machine: ${filled.trouble}`);
       } catch (error) {
-        failures.push({ name, error: error instanceof Error ? error : new Error(String(error)) });
+        failures.push({ name, error: asError(error) });
       }
       tablesDone += tables.length;
       bytesDone += bytesOf(tables);
@@ -180,7 +209,7 @@ async function fetchAll(tasks: readonly FileTask[], cache: TableCache, { signal,
   signal?.throwIfAborted();
   if (failures.length === 0) return counts;
   const list = failures.map(({ name, error }) => `\n  ${name}: ${error.message}`).join('');
-  throw new PeatError('STORAGE', `${failures.length} of ${tasks.length} files of tables could not be synced:${list}`, {
+  throw new PeatError('STORAGE', `${failures.length} of ${tasks.length + before.failures.length} files could not be synced:${list}`, {
     cause: new AggregateError(failures.map(({ error }) => error)),
   });
 }

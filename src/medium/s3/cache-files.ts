@@ -5,6 +5,9 @@
 import { lstat, mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 
+/** So begin the names of files that are being written. */
+export const TEMPORARY_PREFIX = 't-';
+
 export interface CacheFile {
   readonly path: string;
   /** What it takes on the disk, about. */

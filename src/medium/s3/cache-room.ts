@@ -4,13 +4,16 @@
  * The cache is divided into rooms, directories over which pieces are spread by their hash. Each has the same share of the size, and is
  * looked after by whoever puts something into it: a process lists a room before it first puts something there, when it would pass its share, and
  * when it has put an eighth of a share there since it last looked. What was used longest ago goes first, until a tenth of the share is
- * free. So a room may pass its share by an eighth for each other process that fills it at the same moment, until one of them looks again.
+ * free; what another process may just be writing stays. So a room may pass its share by an eighth for each other process that fills it at the same moment, until one of them looks again.
  */
-import { type CacheFile, type CacheFiles, diskBytes } from './cache-files.ts';
+import { basename } from 'node:path';
+import { type CacheFile, type CacheFiles, diskBytes, TEMPORARY_PREFIX } from './cache-files.ts';
 
 export const ROOMS = 64;
 const LOOK_AGAIN_SHARE = 1 / 8;
 const KEPT_SHARE = 9 / 10;
+/** A temporary file that is older is what a crash has left. */
+const WRITING_MS_MAX = 60_000;
 
 interface RoomState {
   /** As far as this process knows. */
@@ -22,12 +25,14 @@ interface RoomState {
 export class CacheRooms {
   readonly #files: CacheFiles;
   readonly #share: number;
+  readonly #wallNowMs: () => number;
   readonly #states = new Map<string, RoomState>();
   /** One file of a room after the other, so that a look at it shows all that were let in before. */
   readonly #turns = new Map<string, Promise<void>>();
 
-  constructor(files: CacheFiles, bytesMax: number) {
+  constructor(files: CacheFiles, { bytesMax, wallNowMs }: { bytesMax: number; wallNowMs: () => number }) {
     this.#files = files;
+    this.#wallNowMs = wallNowMs;
     this.#share = Math.floor(bytesMax / ROOMS);
   }
 
@@ -67,9 +72,14 @@ export class CacheRooms {
     const wanted = Math.min(this.#share * KEPT_SHARE, this.#share - bytes);
     for (const file of [...files].sort((a, b) => a.usedMs - b.usedMs)) {
       if (left <= wanted) break;
+      if (this.#isBeingWritten(file)) continue;
       await this.#files.remove(file.path);
       left -= file.bytes;
     }
     return left;
+  }
+
+  #isBeingWritten({ path, usedMs }: CacheFile): boolean {
+    return basename(path).startsWith(TEMPORARY_PREFIX) && Math.abs(this.#wallNowMs() - usedMs) < WRITING_MS_MAX;
   }
 }

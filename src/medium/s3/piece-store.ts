@@ -10,7 +10,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { randomId, type System } from '../../base/system.ts';
-import { type CacheFiles, nodeCacheFiles } from './cache-files.ts';
+import { type CacheFiles, nodeCacheFiles, TEMPORARY_PREFIX } from './cache-files.ts';
 import { CacheRooms, ROOMS } from './cache-room.ts';
 import type { CacheSettings } from './cache-settings.ts';
 import { decodePiece, encodePiece, PIECE_HEADER_BYTES } from './piece-file.ts';
@@ -62,7 +62,7 @@ export class PieceStore {
     this.#system = system;
     this.#scope = scope;
     this.#files = files;
-    this.#rooms = new CacheRooms(files, settings.bytesMax);
+    this.#rooms = new CacheRooms(files, { bytesMax: settings.bytesMax, wallNowMs: () => system.wallNowMs() });
   }
 
   /** Why nothing is kept at present. */
@@ -105,7 +105,7 @@ export class PieceStore {
     if (trouble !== undefined) return trouble;
     try {
       await this.#prepare(directory);
-      const temporary = join(directory, `t-${randomId(this.#system, 16)}`);
+      const temporary = join(directory, `${TEMPORARY_PREFIX}${randomId(this.#system, 16)}`);
       const fits = await this.#rooms.put(directory, file.length, () => this.#files.write(path, { temporary, bytes: file }));
       return fits ? undefined : `a piece does not fit into ${this.bytesMax} bytes`;
     } catch (error) {

@@ -131,6 +131,22 @@ describe('sync', () => {
     expect(requestsFor('/shard/')).toBe(before);
   });
 
+  it('goes on where a root is damaged, and where a namespace was dropped since it was listed', async () => {
+    await newStore();
+    const medium = await S3Medium.open(LOCATION, {});
+    stores.push(medium);
+    const store = await opened();
+    const listed = vi.spyOn(store, 'namespaces').mockResolvedValueOnce(['gone', 'jobs', 'runs']);
+    expect(await store.sync()).toMatchObject({ namespaces: ['jobs', 'runs'] });
+    listed.mockRestore();
+    rmSync(directory, { recursive: true, force: true });
+    await medium.putIfAbsent(`ns/aaa/root/${'0'.repeat(20)}`, Buffer.from('no root'));
+    const failed = await (await opened()).sync().catch((error: unknown) => error as Error);
+    expect(failed).toMatchObject({ code: 'STORAGE', message: expect.stringContaining('the newest root of aaa: ') });
+    expect(await store.sync({ namespace: 'runs' })).toMatchObject({ tablesFetched: 0 });
+    await expect(store.sync({ namespace: 'aaa' })).rejects.toMatchObject({ code: 'CORRUPT' });
+  });
+
   it('says so where the machine can’t keep what it fetched', async () => {
     await newStore();
     await (await opened()).sync({ namespace: 'jobs' });

@@ -1,7 +1,18 @@
 /** Pieces on a real disk, and on one that fails. */
-import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { nodeSystem } from '../../../../src/base/system.ts';
 import { type CacheFiles, nodeCacheFiles } from '../../../../src/medium/s3/cache-files.ts';
 import { CACHE_BYTES_LEAST } from '../../../../src/medium/s3/cache-settings.ts';
@@ -162,6 +173,32 @@ describe('the size of the cache', () => {
     for (let piece = 2; piece < 1000 && (await store.has(NAME, 1)); piece++) await keep(store, NAME, piece, Buffer.alloc(PIECE_BYTES, 3));
     expect(await store.has(NAME, 1)).toBe(false);
     expect(await store.read(NAME, 0)).toEqual(Buffer.alloc(PIECE_BYTES, 1));
+  });
+
+  it('does not go at the cost of what another process is just writing', async () => {
+    const directory = temporaryDirectory();
+    let finish = (): void => {};
+    const filled = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    const slow: CacheFiles = {
+      ...nodeCacheFiles,
+      write: async (path, { temporary, bytes }) => {
+        writeFileSync(temporary, bytes);
+        await filled;
+        renameSync(temporary, path);
+      },
+    };
+    const other = newStore(directory, { files: slow });
+    const underWay = Array.from({ length: 20 }, (_, piece) => other.keep(NAME, piece, Buffer.alloc(PIECE_BYTES, 1)).kept);
+    await vi.waitFor(() => expect(filesBelow(directory).length).toBeGreaterThan(10), { timeout: 60_000 });
+    // Its clock stands still, so the files that are being written stay as young as they are, however long this takes.
+    const system = new VirtualSystem();
+    system.wallOffsetMs = Date.now() - system.wallNowMs();
+    const store = newStore(directory, { system });
+    for (let piece = 0; piece < 400; piece++) await keep(store, 'ns/a/shard/two', piece, Buffer.alloc(PIECE_BYTES, 2));
+    finish();
+    expect((await Promise.all(underWay)).filter((reason) => reason !== undefined)).toEqual([]);
   });
 
   it('counts what crashed processes left behind, and lets go of it', async () => {
