@@ -15,7 +15,7 @@ import { count } from './options.ts';
 export interface WatchOptions {
   /** Only keys that begin with this. */
   readonly prefix?: string;
-  /** Go on after this event, instead of with what happens from now on. */
+  /** Go on after this event, instead of with what happens from now on: that is, after the first look, which follows the first call of `next`. */
   readonly from?: string;
   /** How often to look where no events come, ms. Default 250. */
   readonly pollMs?: number;
