@@ -2,6 +2,7 @@
  * What the cache asks of the local disk, so that tests can let each of it fail. Nothing here is durable, and nothing need be: what a
  * power cut leaves is judged by its checksum.
  */
+import { constants } from 'node:fs';
 import { lstat, mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -31,6 +32,8 @@ export interface CacheFiles {
 }
 
 const BLOCK_BYTES = 4096;
+/** Where a pipe stands in a file's place, opening it must not wait for someone who writes to it. */
+const READ_FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
 export function diskBytes(length: number): number {
   return Math.ceil(length / BLOCK_BYTES) * BLOCK_BYTES;
@@ -49,7 +52,7 @@ export const nodeCacheFiles: CacheFiles = {
   },
 
   async read(path, bytesMax) {
-    const handle = await orMissing(open(path, 'r'));
+    const handle = await orMissing(open(path, READ_FLAGS));
     if (handle === undefined) return undefined;
     try {
       const { size, mtimeMs } = await handle.stat();

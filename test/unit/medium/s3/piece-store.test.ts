@@ -1,4 +1,5 @@
 /** Pieces on a real disk, and on one that fails. */
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
@@ -112,6 +113,18 @@ describe('pieces on disk', () => {
     writeFileSync(one, readFileSync(two));
     expect(await store.read(NAME, 0)).toBeUndefined();
     expect(await store.read(NAME, 1)).toEqual(Buffer.from('two'));
+  });
+
+  it('are a miss where a pipe that nobody writes to stands in their place', async () => {
+    const directory = temporaryDirectory();
+    const store = newStore(directory);
+    await keep(store, NAME, 0, Buffer.from('0'));
+    const [file = ''] = filesBelow(directory);
+    rmSync(file);
+    execFileSync('mkfifo', [file]);
+    expect(await store.read(NAME, 0)).toBeUndefined();
+    await keep(store, NAME, 0, Buffer.from('1'));
+    expect(await store.read(NAME, 0)).toEqual(Buffer.from('1'));
   });
 
   it('may be deleted at any time, with all directories, while in use', async () => {
