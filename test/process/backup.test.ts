@@ -57,5 +57,10 @@ describe('peat backup', () => {
     expect(existsSync(join(place, 'peat.json'))).toBe(false);
     expect(readdirSync(place)).toEqual([]);
     expect((await peat('backup', store, place, '--segments', 'other')).code).toBe(2);
+    expect(await peat('backup', store, join(store, 'copy'))).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(/not lie within/) as unknown,
+    });
+    expect(existsSync(join(store, 'copy'))).toBe(false);
   });
 });

@@ -1,4 +1,5 @@
 /** `peat backup`: a copy of a store, made while others write. */
+import { resolve } from 'node:path';
 import { nodeSystem } from '../../base/system.ts';
 import { checkNamespaceName } from '../../format/layout.ts';
 import type { CopyProgress } from '../../inspect/copy-namespace.ts';
@@ -42,6 +43,7 @@ export async function runCopy(invocation: Invocation, verb: 'backup' | 'restore'
   if (segments !== undefined && segments !== 'appended' && segments !== 'framed') {
     throw new UsageError(`--segments must be appended or framed, got ${JSON.stringify(segments)}`);
   }
+  checkApart(from, to);
   const source = await openLocation(from, { readOnly: true });
   try {
     const { fileMode, directoryMode, group } = await readStoreFile(source);
@@ -62,6 +64,15 @@ export async function runCopy(invocation: Invocation, verb: 'backup' | 'restore'
     }
   } finally {
     await source.close();
+  }
+}
+
+/** A copy within the store would be stray files of it; a store within its copy likewise. */
+function checkApart(from: string, to: string): void {
+  const place = (location: string): string => `${isBucketLocation(location) ? location.replace(/\/+$/, '') : resolve(location)}/`;
+  const [source, target] = [place(from), place(to)];
+  if (source !== target && (source.startsWith(target) || target.startsWith(source))) {
+    throw new UsageError(`a copy must not lie within its store, nor the store within its copy: got ${from} and ${to}`);
   }
 }
 
