@@ -10,5 +10,10 @@ const main = /** @type {string} */ (process.argv[1]);
 const parts = readdirSync(dirname(main)).filter((name) => name.endsWith('.js') && !['peat.js', 'peatlog.js'].includes(name));
 for (const part of parts) await import(pathToFileURL(join(dirname(main), part)).href);
 process.kill(process.pid, 'SIGSTOP');
-// The program itself is still to be read, by the other thread. So the first call of either is none of the command's.
-closeSync(openSync('/dev/null', 'r'));
+// The program itself is still to be read, by the other thread. So the first call of either is none of the command's; nor is it
+// where Node has made one of its own before it.
+try {
+  closeSync(openSync('/dev/null', 'r'));
+} catch {
+  // It is the call that was made to fail.
+}
