@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { Latencies } from '../../src/cli/replay/latencies.ts';
 import { LOCKS_PREFIX, NAMESPACES_PREFIX, STORE_FILE, TMP_PREFIX } from '../../src/format/layout.ts';
 import { open, type Store } from '../../src/index.ts';
-import type { RequestKind } from '../../src/medium/s3/request-counts.ts';
+import { REQUEST_KINDS } from '../../src/medium/s3/request-counts.ts';
 import { PRICE_TABLE } from '../../src/medium/s3/request-price.ts';
 import { S3Medium } from '../../src/medium/s3/s3-medium.ts';
 import { type Case, type Figure, numberOf, type Outcome, type Scale, type Stage, type Suite } from '../harness/suite.ts';
@@ -19,7 +19,6 @@ const BUCKET = process.env['PEAT_BENCH_BUCKET'];
 const ENTRIES: Readonly<Record<Scale, number>> = { smoke: 100, small: 2000, full: 50_000 };
 const IDLE_SECONDS: Readonly<Record<Scale, number>> = { smoke: 3, small: 120, full: 300 };
 
-const KINDS: readonly RequestKind[] = ['put', 'list', 'get', 'head', 'delete'];
 const SENT = 'bytes sent';
 const RECEIVED = 'bytes received';
 const DOLLARS = 'dollars for a million';
@@ -109,7 +108,7 @@ async function movedBy(stores: readonly Store[]): Promise<Map<string, number>> {
   for (const store of stores) {
     const { bucket } = await store.stats();
     if (bucket === undefined) throw new Error('PEAT_BENCH_BUCKET names a store that is not in a bucket');
-    for (const kind of KINDS) {
+    for (const kind of REQUEST_KINDS) {
       const { requests, bytesSent, bytesReceived } = bucket.requests[kind];
       add(kind.toUpperCase(), requests);
       add(SENT, bytesSent);
@@ -147,7 +146,7 @@ export const suite: Suite = {
     `prices: ${PRICE_TABLE}), the mean of several after one that is not counted, and how long it takes ("step"; of 64 appends at once, all of them). There is a cache of tables on the local disk, ` +
     'which the uncounted one has filled. "get" finds nothing new; "get of news" comes after another handle has put what it gets.',
   figures: {
-    ...Object.fromEntries(KINDS.map((kind) => [kind.toUpperCase(), COUNT])),
+    ...Object.fromEntries(REQUEST_KINDS.map((kind) => [kind.toUpperCase(), COUNT])),
     [SENT]: BYTES,
     [RECEIVED]: BYTES,
     [DOLLARS]: { ...COUNT, unit: '$' },

@@ -1,12 +1,10 @@
 /** What `peat stats` says of the requests that it made itself, for a store in a bucket. */
 import type { BucketStats } from '../medium/s3/bucket.ts';
-import type { RequestKind } from '../medium/s3/request-counts.ts';
-
-const KINDS: readonly RequestKind[] = ['put', 'get', 'head', 'list', 'delete'];
+import { REQUEST_KINDS } from '../medium/s3/request-counts.ts';
 
 export function bucketText({ requests, retries, cost, cache }: BucketStats): string[] {
-  const counts = KINDS.map((kind) => `${kind.toUpperCase()} ${requests[kind].requests}`).join(', ');
-  const all = KINDS.map((kind) => requests[kind]);
+  const counts = REQUEST_KINDS.map((kind) => `${kind.toUpperCase()} ${requests[kind].requests}`).join(', ');
+  const all = REQUEST_KINDS.map((kind) => requests[kind]);
   const sent = all.reduce((bytes, { bytesSent }) => bytes + bytesSent, 0);
   const received = all.reduce((bytes, { bytesReceived }) => bytes + bytesReceived, 0);
   const lines = [

@@ -147,16 +147,16 @@ export function resolveOptions(options: OpenOptions): ResolvedOptions {
 
 /** They come to pass long after the store was opened, so that is where they are checked. */
 function checkPermissions({ fileMode, directoryMode, group }: OpenOptions): void {
-  count(fileMode, 'fileMode', { least: 0o400, most: 0o7777, fallback: 0o600 });
-  count(directoryMode, 'directoryMode', { least: 0o500, most: 0o7777, fallback: 0o700 });
-  count(group, 'group', { least: 0, most: 0xffff_fffe, fallback: 0 });
+  checkCount(fileMode, 'fileMode', { least: 0o400, most: 0o7777 });
+  checkCount(directoryMode, 'directoryMode', { least: 0o500, most: 0o7777 });
+  checkCount(group, 'group', { least: 0, most: 0xffff_fffe });
 }
 
 /** @throws TypeError, RangeError */
 export function checkCompactorOptions({ concurrency, gatherMs, pollMs }: RunCompactorOptions): void {
-  count(concurrency, 'concurrency', { least: 1, most: 64, fallback: 1 });
-  count(gatherMs, 'gatherMs', { least: 0, most: 3_600_000, fallback: 0 });
-  count(pollMs, 'pollMs', { least: 1, most: 3_600_000, fallback: 1 });
+  checkCount(concurrency, 'concurrency', { least: 1, most: 64 });
+  checkCount(gatherMs, 'gatherMs', { least: 0, most: 3_600_000 });
+  checkCount(pollMs, 'pollMs', { least: 1, most: 3_600_000 });
 }
 
 function directoryOption(value: unknown, name: string): string | undefined {
@@ -183,4 +183,9 @@ export function count(value: unknown, name: string, bounds: { least: number; mos
     throw new RangeError(`${name} must be a whole number from ${bounds.least} to ${most}, got ${value}`);
   }
   return value;
+}
+
+/** The same for what has its default elsewhere. */
+function checkCount(value: unknown, name: string, bounds: { least: number; most: number }): void {
+  count(value, name, { ...bounds, fallback: bounds.least });
 }

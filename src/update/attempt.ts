@@ -120,7 +120,7 @@ async function commit(
   { runs, ...update }: { runs: readonly Run[]; state: State; stripes: readonly number[]; changed: ReadonlyMap<Key, Entry> },
 ): Promise<AttemptOutcome> {
   const { layout, reader } = context;
-  let record: ReadRecord | undefined;
+  let record: PutRecord | undefined;
   try {
     record = await put(context, update);
   } catch (error) {
@@ -135,7 +135,7 @@ async function commit(
     if (outcome === 'lost') return 'again';
     if (outcome === 'committed') {
       // An update of several stripes has other records beside this one: those are read back, and this with them.
-      if (root !== undefined && record.kind === 'single') reader.view.learnRecord(record, root);
+      if (root !== undefined && record.kind === 'single') reader.view.learnRecord(asRead(layout, record), root);
       settle(runs, record.id);
     } else failAll(runs, unknownOutcome(layout));
   } catch (error) {
@@ -220,7 +220,7 @@ function nextEntry(key: Key, { value, expiresAtMs }: Change, { read, root }: { r
 async function put(
   context: AttemptContext,
   { state, stripes, changed }: { state: State; stripes: readonly number[]; changed: ReadonlyMap<Key, Entry> },
-): Promise<ReadRecord | undefined> {
+): Promise<PutRecord | undefined> {
   const nonce = newNonce(context.system);
   const ids = stripes.map((stripe): RecordId => ({ stripe, number: nextNumber(state, stripe) }));
   const [first, ...others] = ids as [RecordId, ...RecordId[]];
@@ -255,11 +255,20 @@ async function putSecondary(context: AttemptContext, record: SerialRecord): Prom
   }
 }
 
-/** The record as others read it; undefined if its number is taken. */
-async function putRecord({ medium, layout }: AttemptContext, record: SerialRecord): Promise<ReadRecord | undefined> {
-  const bytes = encodeRecord(layout, record);
-  if (!(await medium.putIfAbsent(recordName(layout, record.id), bytes))) return undefined;
-  return { ...decodeRecord(layout, record.id, bytes), bytes: bytes.length };
+/** A record that was put, and what stands in its object. */
+interface PutRecord extends SerialRecord {
+  readonly encoded: Buffer;
+}
+
+/** Undefined if its number is taken. */
+async function putRecord({ medium, layout }: AttemptContext, record: SerialRecord): Promise<PutRecord | undefined> {
+  const encoded = encodeRecord(layout, record);
+  return (await medium.putIfAbsent(recordName(layout, record.id), encoded)) ? { ...record, encoded } : undefined;
+}
+
+/** As others read it. */
+function asRead(layout: NamespaceLayout, { id, encoded }: PutRecord): ReadRecord {
+  return { ...decodeRecord(layout, id, encoded), bytes: encoded.length };
 }
 
 /** Whether the secondaries that were put count: a record at or below a newest root's `serialThrough` is ignored by all. */

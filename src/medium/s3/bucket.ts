@@ -35,17 +35,13 @@ export function openBucket(
   { settings, storeId, system }: { settings: CacheSettings | undefined; storeId: string; system: System },
 ): Bucket {
   const { counts } = medium;
-  if (settings === undefined) return { medium, mergeMedium: medium, counts, cache: undefined };
+  const plain = { medium, mergeMedium: medium, counts, cache: undefined };
+  if (settings === undefined) return plain;
   // The description says bucket, prefix and server. A store that was made anew at the same place has another id.
   const scope = `${storeId} ${medium.description}`;
   const pieces = new PieceStore({ settings, system, scope, pieceBytes: CACHE_PIECE_BYTES });
   const cache = new TableCache(pieces, (name, range) => medium.get(name, range));
-  return {
-    medium: new CachedMedium(medium, cache),
-    mergeMedium: medium,
-    counts,
-    cache,
-  };
+  return { ...plain, medium: new CachedMedium(medium, cache), cache };
 }
 
 export function bucketStats({ counts, cache }: Bucket): BucketStats {

@@ -1,6 +1,7 @@
 /** How many requests were made, and how many bytes they moved: every attempt counts, as it does on the bill. */
 
-export type RequestKind = 'put' | 'get' | 'head' | 'list' | 'delete';
+export const REQUEST_KINDS = ['put', 'get', 'head', 'list', 'delete'] as const;
+export type RequestKind = (typeof REQUEST_KINDS)[number];
 
 export interface RequestCount {
   readonly requests: number;
@@ -9,7 +10,6 @@ export interface RequestCount {
 }
 
 const NONE: RequestCount = { requests: 0, bytesSent: 0, bytesReceived: 0 };
-const KINDS: readonly RequestKind[] = ['put', 'get', 'head', 'list', 'delete'];
 
 export class RequestCounts {
   readonly #kinds = new Map<RequestKind, RequestCount>();
@@ -32,6 +32,6 @@ export class RequestCounts {
 
   /** Each kind, those without a request included. */
   all(): Readonly<Record<RequestKind, RequestCount>> {
-    return Object.fromEntries(KINDS.map((kind) => [kind, this.of(kind)])) as Record<RequestKind, RequestCount>;
+    return Object.fromEntries(REQUEST_KINDS.map((kind) => [kind, this.of(kind)])) as Record<RequestKind, RequestCount>;
   }
 }
